@@ -1,0 +1,95 @@
+"""The bytes of an answer -> typed values. Both of the documented shapes, and nothing of any other (contract 5)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from airflow_imiconnect.models import RecordResult
+
+_LONGEST_TEXT = 300
+
+
+@dataclass(frozen=True)
+class Body:
+    """What one answer says, before anyone has judged it."""
+
+    code: str
+    description: str
+    transid: str
+    results: tuple[RecordResult, ...]
+    total_count: int | None
+    failure_count: int | None
+
+
+def read_bodies(body: bytes) -> tuple[Body, ...]:
+    """
+    Return what the answer says: one Body as a rule, several where ``response`` is a list.
+
+    Nothing comes back where no code can be read, or where a part of it is not of the documented type.
+    """
+    try:
+        data = json.loads(body)
+        if isinstance(data, dict) and "response" in data and "code" not in data:
+            data = data["response"]
+        items = data if isinstance(data, list) else [data]
+        return tuple(_body(item) for item in items)
+    except (ValueError, TypeError, RecursionError):
+        return ()
+
+
+def _body(item: object) -> Body:
+    if not isinstance(item, dict):
+        raise TypeError("not an object")
+    return Body(
+        code=_code(item.get("code")),
+        description=_text(item.get("description")),
+        transid=_text(item.get("transid")),
+        results=tuple(_result(result) for result in _list(item.get("Results"))),
+        total_count=_count(item.get("TotalCount")),
+        failure_count=_count(item.get("FailureCount")),
+    )
+
+
+def _result(item: object) -> RecordResult:
+    if not isinstance(item, dict):
+        raise TypeError("not an object")
+    customer_id = item.get("customerId", item.get("customerid"))
+    return RecordResult(_text(customer_id), _code(item.get("code")), _text(item.get("description")))
+
+
+def _list(value: object) -> list[object]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
+def _code(value: object) -> str:
+    """Return a code as text; the service writes a string, a number is taken as well."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError("no code")
+    code = str(value).strip()
+    if not (code.isascii() and code.isalnum() and len(code) <= 16):  # noqa: PLR2004 - a code has four digits
+        raise TypeError("no code")
+    return code
+
+
+def _text(value: object) -> str:
+    """Return a short text in one line, so that it cannot forge or flood a log."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError("no text")
+    text = "".join(character if character.isprintable() else " " for character in str(value)[: 2 * _LONGEST_TEXT])
+    return " ".join(text.split())[:_LONGEST_TEXT]
+
+
+def _count(value: object) -> int | None:
+    """Return a count where it is one: counts are for display only (contract 5)."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:  # noqa: PLR2004
+        return int(value)
+    return value if isinstance(value, int) and 0 <= value < 10**9 else None

@@ -1,0 +1,165 @@
+"""IMIconnectCreateAppProfileOperator: submits profile records, in as many calls as they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Any, ClassVar, Literal
+
+from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+from airflow_imiconnect.batches import Batch, CheckedRecord, check_records, make_batches
+from airflow_imiconnect.errors import IMIconnectInvalidRecordError, IMIconnectRequestError
+from airflow_imiconnect.hooks import IMIconnectHook
+from airflow_imiconnect.pace import Pace
+from airflow_imiconnect.protocol import CREATE, MAX_RECORDS_PER_CALL, Operation
+from airflow_imiconnect.rejects import RejectsFile
+from airflow_imiconnect.retry import RetryPolicy
+from airflow_imiconnect.sources import FORMATS, FileSource, ListSource, RawRecord
+from airflow_imiconnect.submission import Submission, deliver
+from airflow_imiconnect.tasks import publish, storage_path, unrendered
+
+
+class IMIconnectCreateAppProfileOperator(BaseOperator):
+    """
+    Submit app profile records to IMIconnect and return the transactions to wait for.
+
+    :param app_id: the tenant's app, for example ``a_636035705699961900``; by default the connection's
+    :param records: a list of ``{"customerId": …, "Attributes": {…}}``, the vendor's ``{"Records": […]}`` around one, or
+        an upstream task's output. Exactly one of ``records`` and ``path`` is given.
+    :param path: a file or a list of files, local or a URL such as ``s3://conn_id@bucket/key``
+    :param file_format: "json", "jsonl" or "csv"; "auto" goes by the ending of the name
+    :param customer_id_column: the CSV column that holds the record's customerId; the others are attributes
+    :param batch_size: records a call, at most 100
+    :param max_concurrency: calls in flight
+    :param requests_per_second: the most calls that start in a second; by default the connection's
+    :param on_invalid: what a record that can never be right does: "fail" checks the whole input first and sends
+        nothing, "skip" sends the others and writes these to ``rejects_path``; with "skip", records that the service
+        refuses do not fail the task either
+    :param rejects_path: where the records go that were not taken, as JSON Lines; written only if there are any
+    :param strict: also refuse records without the attributes that their channel requires
+    :param imiconnect_conn_id: a connection of type ``imiconnect``
+
+    Returns ``{"operation": "create", "app_id", "records", "accepted", "invalid", "refused", "transids", "resent",
+    "rejects"}``; ``transids`` holds, in source order, the transactions that there are to wait for.
+
+    :raises ValueError: while the DAG is parsed, when the arguments contradict each other
+    :raises IMIconnectInvalidRecordError: the input is wrong; nothing was sent
+    :raises IMIconnectRecordsFailedError: the service refused some of the records at once
+    :raises IMIconnectError: a call failed; what was accepted before is in the message and in XCom
+    """
+
+    template_fields: Sequence[str] = ("app_id", "records", "path", "rejects_path", "imiconnect_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"records": "json"}
+    ui_color = "#d9ecff"
+    operation: ClassVar[Operation] = CREATE
+
+    def __init__(
+        self,
+        *,
+        app_id: str | None = None,
+        records: Any = None,  # noqa: ANN401 - a list, or an upstream task's output
+        path: Any = None,  # noqa: ANN401 - one or many, or an upstream task's output
+        file_format: str = "auto",
+        customer_id_column: str = "customerId",
+        batch_size: int = MAX_RECORDS_PER_CALL,
+        max_concurrency: int = 4,
+        requests_per_second: float | None = None,
+        on_invalid: Literal["fail", "skip"] = "fail",
+        rejects_path: str | None = None,
+        strict: bool = False,
+        imiconnect_conn_id: str = IMIconnectHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401 - BaseOperator's own
+    ) -> None:
+        super().__init__(**kwargs)
+        self.app_id = app_id
+        self.records = records
+        self.path = path
+        self.file_format = file_format
+        self.customer_id_column = customer_id_column
+        self.batch_size = batch_size
+        self.max_concurrency = max_concurrency
+        self.requests_per_second = requests_per_second
+        self.on_invalid = on_invalid
+        self.rejects_path = rejects_path
+        self.strict = strict
+        self.imiconnect_conn_id = imiconnect_conn_id
+        self._check_arguments()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check, send, and return what was accepted."""
+        source = self._source()
+        hook = IMIconnectHook(self.imiconnect_conn_id)
+        app_id = self._app_id(hook)
+        rejects_path = storage_path(self.rejects_path) if self.rejects_path else None
+        with closing(hook), RejectsFile(rejects_path) as rejects:
+            submission = Submission(self.operation, app_id, rejects)
+            batches = make_batches(self._checked(source, submission), self.operation, app_id, self.batch_size)
+            for delivery in deliver(
+                batches,
+                self._send(hook, app_id),
+                max_concurrency=self.max_concurrency,
+                pace=Pace(self.requests_per_second or hook.settings.requests_per_second),
+                policy=RetryPolicy(),
+            ):
+                submission.add(delivery)
+        return self._finish(context, submission)
+
+    def _finish(self, context: Context, submission: Submission) -> dict[str, Any]:
+        result = submission.to_json()
+        self.log.info("%s", submission)
+        if not submission.records:
+            self.log.warning("There are no records: nothing was sent.")
+        error = submission.error(tolerate_refused=self.on_invalid == "skip")
+        if error:
+            publish(context, result)
+            raise error
+        if submission.rejects.count and not submission.rejects.uri:
+            self.log.warning("%d records were not taken; set rejects_path to keep them.", submission.rejects.count)
+        return result
+
+    def _source(self) -> Iterable[RawRecord]:
+        if self.path is None:
+            if self.records is None:
+                raise IMIconnectInvalidRecordError("records", "the upstream task returned nothing")
+            return ListSource(unrendered(self.records))
+        paths = unrendered(self.path)
+        paths = list(paths) if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
+        if not paths or not all(str(path).strip() for path in paths if path is not None) or None in paths:
+            raise IMIconnectInvalidRecordError("path", "it names no file")
+        return FileSource([storage_path(path) for path in paths], self.file_format, self.customer_id_column)
+
+    def _checked(self, source: Iterable[RawRecord], submission: Submission) -> Iterator[CheckedRecord]:
+        """Yield the records to send. "fail" reads the source twice: once to check all of it, once to send it."""
+        if self.on_invalid == "skip":
+            return check_records(source, strict=self.strict, on_problem=submission.add_invalid)
+        for _ in check_records(source, strict=self.strict):
+            pass
+        return check_records(source, strict=self.strict)
+
+    def _app_id(self, hook: IMIconnectHook) -> str:
+        app_id = str(self.app_id or hook.settings.app_id or "").strip()
+        if not app_id:
+            raise IMIconnectRequestError(
+                f"No app: set app_id on task {self.task_id!r}, or a default app in connection "
+                f"{self.imiconnect_conn_id!r}. Nothing was sent."
+            )
+        return app_id
+
+    def _send(self, hook: IMIconnectHook, app_id: str) -> Callable[[Batch], Any]:
+        return lambda batch: hook.write(self.operation, app_id, batch.body)
+
+    def _check_arguments(self) -> None:
+        if (self.records is None) == (self.path is None):
+            both = "both are" if self.records is not None else "neither is"
+            raise ValueError(f"Task {self.task_id!r}: give exactly one of records and path; {both} given.")
+        if self.file_format not in FORMATS:
+            raise ValueError(f"Task {self.task_id!r}: file_format must be one of {', '.join(FORMATS)}.")
+        if self.on_invalid not in ("fail", "skip"):
+            raise ValueError(f"Task {self.task_id!r}: on_invalid must be 'fail' or 'skip'.")
+        if not 1 <= self.batch_size <= MAX_RECORDS_PER_CALL:
+            raise ValueError(f"Task {self.task_id!r}: batch_size must be 1 to {MAX_RECORDS_PER_CALL}.")
+        if self.max_concurrency < 1:
+            raise ValueError(f"Task {self.task_id!r}: max_concurrency must be at least 1.")
+        if self.requests_per_second is not None and not self.requests_per_second > 0:
+            raise ValueError(f"Task {self.task_id!r}: requests_per_second must be above 0.")

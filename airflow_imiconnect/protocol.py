@@ -1,0 +1,332 @@
+"""
+The Profile API without I/O: values in, an HTTP call out; an HTTP answer in, values or an error out.
+
+Whether an answer means accepted, waiting, finished, try again or stop is decided here and nowhere else. The tables
+are the contract's (paragraphs 5 and 6), row by row. The hook and the trigger only carry calls and answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import NamedTuple
+from urllib.parse import quote
+
+from airflow_imiconnect.answers import Body, read_bodies
+from airflow_imiconnect.errors import (
+    IMIconnectAmbiguousError,
+    IMIconnectAuthenticationError,
+    IMIconnectError,
+    IMIconnectRequestError,
+    IMIconnectTransientError,
+)
+from airflow_imiconnect.hosts import BASE_PATH
+from airflow_imiconnect.models import Receipt, RecordResult, TransactionStatus
+
+MAX_RECORDS_PER_CALL = 100  # contract 3: above it 7012, and nothing is done
+MAX_ANSWER_BYTES = 8 * 1024 * 1024  # an answer for 100 records is some 20 KB; whoever sends more is not IMIconnect
+
+
+class Operation(NamedTuple):
+    """A kind of write. A new one is a new row below (contract 3)."""
+
+    name: str
+    method: str
+    path: str
+
+
+CREATE = Operation("create", "POST", "/customerappprofile/{app_id}")
+
+
+class Reading(Enum):
+    """What a code or an HTTP status means to us."""
+
+    TAKEN = "accepted, or done: the description tells which"
+    PARTIAL = "finished, and some records failed"
+    WAITING = "still in the queue"
+    TRY_AGAIN = "not processed, may work later"
+    LOST = "no answer that could be read: a write may have happened"
+    AUTHENTICATION = "refused until the key or the allow list is changed"
+    PERMANENT = "refused for good"
+
+
+class Row(NamedTuple):
+    """A row of the tables below: the vendor's meaning, our reading, and what the user can do about it."""
+
+    meaning: str
+    reading: Reading
+    advice: str = ""
+
+
+_CHECK_KEY = "Check the profile key in the connection's password: it stands on the tenant's Tenant Settings page."
+_ALLOW_LIST = "Have the worker's outgoing address put on the tenant's allow list."
+_OUR_FORM = "The records are as the service got them; compare them with the vendor's reference."
+
+# Contract 6: the codes of the Profile API. Never merge them with those of the messaging or event APIs.
+CODES: Mapping[str, Row] = {
+    "1000": Row("queued, or success", Reading.TAKEN),
+    "1001": Row("queued", Reading.TAKEN),
+    "1002": Row("partial success", Reading.PARTIAL),
+    "7000": Row("invalid JSON", Reading.PERMANENT, _OUR_FORM),
+    "7001": Row("authentication failed: wrong key", Reading.AUTHENTICATION, _CHECK_KEY),
+    "7002": Row("key header missing", Reading.AUTHENTICATION, _CHECK_KEY),
+    "7003": Row("a mandatory parameter is missing", Reading.PERMANENT, "strict=True finds it before sending."),
+    "7006": Row("internal error", Reading.TRY_AGAIN),
+    "7010": Row("source address not on the allow list", Reading.AUTHENTICATION, _ALLOW_LIST),
+    "7011": Row("invalid attribute value", Reading.PERMANENT, _OUR_FORM),
+    "7012": Row("more than 100 records", Reading.PERMANENT),
+    "7013": Row("master profile store not found", Reading.PERMANENT, "Ask the vendor's support."),
+    "7014": Row("customer or app profile not found", Reading.PERMANENT),
+    "7015": Row("customer or app profile already exists", Reading.PERMANENT),
+    "7016": Row("unknown error", Reading.TRY_AGAIN),
+    "7017": Row("attribute does not exist in the profile store", Reading.PERMANENT, "Have it added to the tenant."),
+    "7018": Row(
+        "invalid app profile, or app not linked to this client",
+        Reading.PERMANENT,
+        "Check app_id: it is the id of the tenant's app asset, for example a_636035705699961900.",
+    ),
+    "7019": Row("request expired", Reading.TRY_AGAIN),
+    "7020": Row("the tenant's limit of calls a second is reached", Reading.TRY_AGAIN, "Set requests_per_second."),
+    "7203": Row("customer not found", Reading.PERMANENT),
+    "7208": Row("source address not on the allow list", Reading.AUTHENTICATION, _ALLOW_LIST),
+    "7600": Row("no result found", Reading.WAITING),
+}
+UNDOCUMENTED = Row("undocumented code", Reading.PERMANENT)
+
+_CHECK_HOST = "Check the connection's host or region."
+
+# Contract 6, last paragraph: the HTTP status counts only where no code can be read.
+HTTP_STATUSES: tuple[tuple[Iterable[int], Row], ...] = (
+    ((401, 403), Row("authentication failed", Reading.AUTHENTICATION, _CHECK_KEY)),
+    ((408, 425, 429), Row("try again later", Reading.TRY_AGAIN)),
+    (range(500, 600), Row("server error without a code of the service", Reading.LOST)),
+    (
+        range(300, 400),
+        Row("a redirect, which is never followed: the key stays with its host", Reading.PERMANENT, _CHECK_HOST),
+    ),
+    (range(400, 500), Row("refused without a code of the service", Reading.PERMANENT, _CHECK_HOST)),
+)
+UNREADABLE = Row("not an answer of IMIconnect, or cut off", Reading.LOST, _CHECK_HOST)
+
+
+@dataclass(frozen=True)
+class Call:
+    """
+    One HTTP call, but for the host and the headers.
+
+    :param method: "GET" or "POST"
+    :param path: begins with ``/resources/v2``
+    :param body: JSON, or None
+    :param subject: what it is about, for messages: ``create for app a_1`` or ``status of 5f1c…``
+    """
+
+    method: str
+    path: str
+    subject: str
+    body: bytes | None = None
+
+    @property
+    def is_write(self) -> bool:
+        """Whether a lost answer leaves open if it happened."""
+        return self.method != "GET"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    One HTTP answer.
+
+    :param status: the HTTP status
+    :param headers: only ``Retry-After`` is read
+    :param body: as received, decompressed
+    :param received_at: seconds since 1970, to read a Retry-After that is a date
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    received_at: float = field(default_factory=time.time)
+
+
+def write_call(operation: Operation, app_id: str, body: bytes) -> Call:
+    """Return the call that submits one batch: ``body`` is the envelope ``{"Records": […]}`` as JSON."""
+    path = BASE_PATH + operation.path.format(app_id=_segment(app_id, "app_id"))
+    return Call(operation.method, path, f"{operation.name} for app {app_id}", body)
+
+
+def status_call(transid: str) -> Call:
+    """Return the call that asks how far a transaction is."""
+    return Call("GET", f"{BASE_PATH}/profile/status/{_segment(transid, 'transid')}", f"status of {transid}")
+
+
+def _segment(value: str, name: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise IMIconnectRequestError(f"{name} is empty: nothing was called.")
+    if value in (".", ".."):
+        raise IMIconnectRequestError(f"{name} is {value!r}, which is no id: nothing was called.")
+    return quote(value, safe="")
+
+
+def read_receipt(call: Call, answer: Answer) -> Receipt:
+    """
+    Read the answer to a write.
+
+    :raises IMIconnectError: of the class that says what to do; ambiguous where it may have happened
+    """
+    bodies = read_bodies(answer.body)
+    if not bodies:
+        raise _error_of_status(call, answer)
+    taken = [body for body in bodies if _says_taken(body)]
+    if not taken:
+        raise _error_of_code(call, answer, bodies[0])
+    transids = tuple(dict.fromkeys(body.transid for body in taken if body.transid))
+    queued = any(_is_queued(body, answer) for body in taken)
+    if len(taken) < len(bodies) or (queued and not transids):
+        why = "names no transaction" if len(taken) == len(bodies) else "accepts a part and refuses a part"
+        raise _error(call, answer, UNREADABLE, taken[0], f"the service's answer {why}")
+    results = tuple(result for body in taken for result in body.results)
+    return Receipt(transids[0] if transids else "", "queued" if queued else "finished", results, transids[1:])
+
+
+def read_status(call: Call, answer: Answer, transid: str) -> TransactionStatus:
+    """
+    Read the answer to a status call.
+
+    :raises IMIconnectError: of the class that says what to do; never for 7600, which means waiting (contract 5)
+    """
+    bodies = read_bodies(answer.body)
+    if not bodies:
+        raise _error_of_status(call, answer, transid)
+    for body in bodies:
+        if not _says_taken(body) and _row(body.code).reading is not Reading.WAITING:
+            raise _error_of_code(call, answer, body, transid)
+    results = tuple(result for body in bodies for result in body.results)
+    if any(_is_waiting(body) for body in bodies):
+        return TransactionStatus(transid, "waiting", results)
+    partial = any(_is_partial(body) for body in bodies)
+    counts = bodies[0] if len(bodies) == 1 else None
+    return TransactionStatus(
+        transid,
+        "partial" if partial else "succeeded",
+        results,
+        counts.total_count if counts else None,
+        counts.failure_count if counts else None,
+    )
+
+
+def no_answer(call: Call, reason: str, *, sent: bool) -> IMIconnectTransientError:
+    """
+    Return the error for a call that got no answer, or not a whole one.
+
+    :param reason: what the network said, without a header or a body in it
+    :param sent: whether the service may have received it
+    """
+    if sent and call.is_write:
+        return IMIconnectAmbiguousError(
+            f"{_start(call)} sent, but its answer was lost: {reason}. It may have happened."
+        )
+    return IMIconnectTransientError(f"{_start(call)} got no answer: {reason}.")
+
+
+def cannot_call(call: Call, reason: str) -> IMIconnectRequestError:
+    """Return the error for a call that can never leave this machine, or never reach a server it may trust."""
+    return IMIconnectRequestError(f"{_start(call)} could not be made: {reason}. {_CHECK_HOST}")
+
+
+def _row(code: str) -> Row:
+    return CODES.get(code, UNDOCUMENTED)
+
+
+def _says_taken(body: Body) -> bool:
+    """Contract 5: believe Results; where there are none, believe the code."""
+    reading = _row(body.code).reading
+    return reading in (Reading.TAKEN, Reading.PARTIAL) or (reading is Reading.PERMANENT and bool(body.results))
+
+
+def _is_queued(body: Body, answer: Answer) -> bool:
+    """Tell whether there is something left to wait for after a write."""
+    if body.results:
+        return any(result.taken and not _says_success(result, default=_says_success(body)) for result in body.results)
+    return answer.status == 202 or not _says_success(body)  # noqa: PLR2004 - HTTP 202, Accepted
+
+
+def _is_waiting(body: Body) -> bool:
+    reading = _row(body.code).reading
+    if reading is Reading.WAITING:
+        return True
+    if body.results:
+        return any(result.taken and _says_queued(result) for result in body.results)
+    # 1001 has no other documented meaning than "queued"; 1000 without words is the status call's success.
+    return reading is Reading.TAKEN and (_says_queued(body) or (body.code == "1001" and not body.description))
+
+
+def _is_partial(body: Body) -> bool:
+    if body.results:
+        return any(not result.taken for result in body.results)
+    return _row(body.code).reading is Reading.PARTIAL
+
+
+def _says_success(item: Body | RecordResult, *, default: bool = False) -> bool:
+    return item.description.upper().startswith("SUCCESS") if item.description else default
+
+
+def _says_queued(item: Body | RecordResult) -> bool:
+    return "QUEUED" in item.description.upper()
+
+
+def _error_of_code(call: Call, answer: Answer, body: Body, transid: str | None = None) -> IMIconnectError:
+    row = _row(body.code)
+    words = f"{row.meaning} (code {body.code}{f': {body.description}' if body.description else ''})"
+    return _error(call, answer, row, body, words, transid)
+
+
+def _error_of_status(call: Call, answer: Answer, transid: str | None = None) -> IMIconnectError:
+    row = next((row for statuses, row in HTTP_STATUSES if answer.status in statuses), UNREADABLE)
+    return _error(call, answer, row, None, f"{row.meaning} (HTTP {answer.status})", transid)
+
+
+def _error(
+    call: Call, answer: Answer, row: Row, body: Body | None, words: str, transid: str | None = None
+) -> IMIconnectError:
+    cls = _ERRORS.get(row.reading, IMIconnectRequestError)
+    if cls is IMIconnectAmbiguousError:
+        words += ". It may have happened" if call.is_write else ""
+        cls = cls if call.is_write else IMIconnectTransientError
+    return cls(
+        f"{_start(call)} failed: {words}.{f' {row.advice}' if row.advice else ''}",
+        code=body.code if body else None,
+        description=body.description if body else None,
+        http_status=answer.status,
+        transid=transid or (body.transid if body else None) or None,
+        retry_after=_retry_after(answer),
+    )
+
+
+_ERRORS: Mapping[Reading, type[IMIconnectError]] = {
+    Reading.TRY_AGAIN: IMIconnectTransientError,
+    Reading.LOST: IMIconnectAmbiguousError,
+    Reading.AUTHENTICATION: IMIconnectAuthenticationError,
+    Reading.PERMANENT: IMIconnectRequestError,
+}
+
+
+def _start(call: Call) -> str:
+    return f"IMIconnect {call.subject}"
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """Return the Retry-After header in seconds, given as seconds or as an HTTP date."""
+    text = next((value.strip() for name, value in answer.headers.items() if name.lower() == "retry-after"), "")
+    if text.isascii() and text.isdigit():
+        return min(float(text), 1e9)
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return max(0.0, moment.timestamp() - answer.received_at)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

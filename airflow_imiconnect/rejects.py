@@ -1,0 +1,109 @@
+"""The file of records that were not taken, with reason and position. It is itself an input: mend it, submit it."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from types import TracebackType
+from typing import IO, Any, Literal, Protocol
+
+_LOCAL = ("", "file")
+Stage = Literal["invalid", "refused", "failed"]
+
+
+class RejectsPath(Protocol):
+    """As much of ObjectStoragePath as is used here."""
+
+    @property
+    def protocol(self) -> str:
+        """``file`` or nothing for a local disk, ``s3`` and the like for object storage."""
+
+    @property
+    def path(self) -> str:
+        """The path within its storage."""
+
+    def open(self, mode: str, **kwargs: str) -> IO[Any]:
+        """Open the file."""
+
+
+class RejectsFile:
+    """
+    Writes JSON Lines: position, stage, code, description, transid, customerId, and the record where it is at hand.
+
+    Nothing is created before the first reject. On a local disk the lines go to a file beside the target, readable by
+    its owner only, which takes the target's name when all is written; object storage shows a file only when it is
+    closed. So no reader ever meets half a file, nor half a line.
+
+    :param path: where to; None only counts
+    """
+
+    def __init__(self, path: RejectsPath | None) -> None:
+        self.count = 0
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> RejectsFile:  # noqa: PYI034 - Self came with Python 3.11
+        return self
+
+    def add(
+        self,
+        stage: Stage,
+        *,
+        customer_id: str | None = None,
+        code: str | None = None,
+        description: str | None = None,
+        position: str | None = None,
+        transid: str | None = None,
+        record: object = None,
+    ) -> None:
+        """Write one line. ``stage`` tells who did not take it: us, the service at once, or the service later."""
+        self.count += 1
+        if self._path is None:
+            return
+        if self._file is None:
+            self._file = self._create(self._path)
+        line = {
+            "position": position,
+            "stage": stage,
+            "code": code,
+            "description": description,
+            "transid": transid,
+            "customerId": customer_id,
+            "record": record,
+        }
+        self._file.write(json.dumps(line, default=str) + "\n")
+
+    @property
+    def uri(self) -> str | None:
+        """The file's address, None when there was nothing to write."""
+        if self._path is None or not self.count:
+            return None
+        return str(self._path) if self._path.protocol else f"file://{self._path.path}"
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is None or self._path is None:
+            return
+        if self._path.protocol not in _LOCAL:
+            self._file.close()
+            return
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.replace(self._unfinished(self._path), self._path.path)  # noqa: PTH105 - it takes the path's own spelling
+
+    def _create(self, path: RejectsPath) -> IO[str]:
+        if path.protocol not in _LOCAL:
+            return path.open("w", encoding="utf-8")
+        unfinished = self._unfinished(path)
+        os.makedirs(os.path.dirname(unfinished), exist_ok=True)  # noqa: PTH103, PTH120 - as above
+        with suppress(FileNotFoundError):
+            os.unlink(unfinished)  # noqa: PTH108 - as above
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return os.fdopen(descriptor, "w", encoding="utf-8")
+
+    @staticmethod
+    def _unfinished(path: RejectsPath) -> str:
+        return f"{path.path}.unfinished"

@@ -1,0 +1,42 @@
+"""Whether a call that failed is made again inside the task, and after how long. Pure: it neither sleeps nor calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_imiconnect.errors import IMIconnectError, IMIconnectTransientError
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """
+    Exponential waits with full jitter, bounded by count and by time.
+
+    :param max_attempts: calls in all, the first one included
+    :param max_seconds: no wait that would end later than this after the first call
+    :param first_wait: the longest wait after the first failure, in seconds; it doubles each time
+    :param longest_wait: where the doubling ends, in seconds
+    :param longest_retry_after: a longer Retry-After of the service is cut to this many seconds
+    """
+
+    max_attempts: int = 5
+    max_seconds: float = 300.0
+    first_wait: float = 1.0
+    longest_wait: float = 30.0
+    longest_retry_after: float = 120.0
+
+    def wait(self, error: IMIconnectError, attempt: int, elapsed: float, chance: float) -> float | None:
+        """
+        Return how many seconds to wait before the next call, or None to stop.
+
+        :param error: what the call ended with
+        :param attempt: how many calls have been made, 1 after the first
+        :param elapsed: seconds since the first call began
+        :param chance: a random number from 0 to 1, the jitter
+        """
+        if not isinstance(error, IMIconnectTransientError) or attempt >= self.max_attempts:
+            return None
+        wait = chance * min(self.longest_wait, self.first_wait * 2.0 ** (attempt - 1))
+        if error.retry_after is not None:
+            wait += min(error.retry_after, self.longest_retry_after)  # jitter on top: never earlier than asked for
+        return wait if elapsed + wait <= self.max_seconds else None

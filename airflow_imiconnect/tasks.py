@@ -1,0 +1,40 @@
+"""What the operators and the sensor share of Airflow: rendered values, storage paths, results."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+from contextlib import suppress
+
+from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+
+def unrendered(value: object) -> object:
+    """
+    Return the list or object that a Jinja template has turned into text; anything else as it is.
+
+    ``"{{ ti.xcom_pull('submit')['transids'] }}"`` arrives as ``"['5f1c…']"``, a Python literal, unless the DAG renders
+    native objects; with ``| tojson`` it arrives as JSON.
+    """
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
+        return value
+    for parse in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return parse(value.strip())
+    return value
+
+
+def storage_path(path: object) -> ObjectStoragePath:
+    """Return the path to open: a URL (``file://``, ``s3://conn_id@bucket/key``), or a file of this machine."""
+    if isinstance(path, ObjectStoragePath):
+        return path
+    text = os.fspath(path) if isinstance(path, os.PathLike) else str(path)
+    return ObjectStoragePath(text if "://" in text else os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111
+
+
+def publish(context: Context, result: object) -> None:
+    """Push the result of a task that is about to fail, so that a later task and a person can still read it."""
+    task_instance = context.get("ti")
+    if task_instance is not None:
+        task_instance.xcom_push(key="return_value", value=result)
