@@ -1,0 +1,50 @@
+"""
+### What a task has found becomes app profiles in IMIconnect.
+
+1. **new_users** stands for a query of your warehouse: it returns one record for each new user of the app.
+2. **submit** sends the records to IMIconnect; **wait** waits until every profile exists.
+3. **report** says how many were created. An alert or a next step of yours goes here.
+
+Needs the connection `imiconnect_default`.
+"""
+
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.sdk import dag, task
+
+from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
+from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
+
+
+@task
+def new_users() -> list[dict[str, Any]]:
+    """Return a record for each row; its attributes may be text, numbers, booleans or dates."""
+    opened = datetime(2026, 1, 5, 8, 15, tzinfo=timezone.utc)
+    rows = [("CRN-5001", "phone-1", True, 87), ("CRN-5002", "phone-2", False, 41), ("CRN-5003", "tablet", True, 9)]
+    device = {"status": 1, "connectStatus": True, "channel": "rt", "last_opened": opened}
+    return [
+        {
+            "customerId": crn,
+            "Attributes": device
+            | {"deviceId": name, "rtmId": f"{crn}_{name}", "verified": verified, "batterylevel": battery},
+        }
+        for crn, name, verified, battery in rows
+    ]
+
+
+@task
+def report(outcome: dict[str, Any]) -> str:
+    """Say how it went."""
+    return f"{outcome['succeeded']} of {outcome['records']} profiles were created"
+
+
+@dag(dag_id="imiconnect_from_task", schedule=None, tags=["imiconnect", "example"], doc_md=__doc__)
+def imiconnect_from_task() -> None:
+    """Submit what a task returns, wait until the profiles exist, and report."""
+    submit = IMIconnectCreateAppProfileOperator(task_id="submit", records=new_users())
+    wait = IMIconnectProfileStatusSensor(task_id="wait", transids=submit.output, mode="reschedule", poke_interval=5)
+    report(wait.output)
+
+
+imiconnect_from_task()

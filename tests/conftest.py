@@ -1,0 +1,35 @@
+"""
+The whole suite runs on a private Airflow in a temporary folder.
+
+Airflow reads its settings when it is imported first, so they are made here, before any test module is imported.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dev"))
+
+import local_airflow  # noqa: E402 - found on the path of the line above
+
+HOME = Path(tempfile.mkdtemp(prefix="airflow-imiconnect-"))
+local_airflow.isolate(HOME)
+
+
+def pytest_unconfigure():
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_database():
+    """An empty database of Airflow, made when the first test asks for it."""
+    local_airflow.prepare_database()
+
+
+@pytest.fixture(scope="session")
+def example_dags(airflow_database):
+    """The DAGs of dags/ by id, stored as the DAG processor would."""
+    return local_airflow.load_dags()
