@@ -176,15 +176,16 @@ def _read_json(file: IO[bytes], where: str) -> Iterator[RawRecord]:
 
 def _read_json_lines(file: IO[bytes], where: str) -> Iterator[RawRecord]:
     empty = True
-    for number, text in enumerate(_lines(file, where), start=1):
-        if not text.strip():
+    for number, line in enumerate(_lines(file, where), start=1):
+        text = line.rstrip()
+        if not text:
             continue
         empty = False
         try:
             yield _raw(f"{where}, line {number}", json.loads(text))
         except (ValueError, RecursionError) as error:
             _, column, reason = _json_problem(error)
-            yield RawRecord(f"{where}, line {number}, column {column}", text.strip(), reason)
+            yield RawRecord(f"{where}, line {number}, column {column}", text, reason)
     if empty:
         raise _empty(where)
 
@@ -213,14 +214,29 @@ def _json_problem(error: ValueError | RecursionError) -> tuple[int, int, str]:
 
 
 def _read_csv(file: IO[bytes], where: str, id_column: str) -> Iterator[RawRecord]:
-    rows = csv.reader(_lines(file, where), strict=True)
-    header = _csv_header(_next_row(rows, where), where, id_column)
+    rows = _rows(file, where)
+    header_line, first_row = next(rows, (0, []))
+    if not first_row:
+        raise _empty(where)
+    header = _csv_header(first_row, f"{where}, line {header_line}", id_column)
     id_index = header.index(id_column)
-    line = rows.line_num + 1  # where the next row begins: a cell may hold line ends
-    while (row := _next_row(rows, where)) is not None:
-        if row:
-            yield _csv_record(f"{where}, line {line}", header, row, id_index)
+    for line, row in rows:
+        yield _csv_record(f"{where}, line {line}", header, row, id_index)
+
+
+def _rows(file: IO[bytes], where: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row that is not blank, with the line that it begins on: a cell may hold line ends."""
+    rows = csv.reader(_lines(file, where), strict=True)
+    while True:
         line = rows.line_num + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise IMIconnectInvalidRecordError(f"{where}, line {line}", f"no valid CSV: {error}") from None
+        if row:
+            yield line, row
 
 
 def _csv_record(position: str, header: list[str], row: list[str], id_index: int) -> RawRecord:
@@ -231,11 +247,8 @@ def _csv_record(position: str, header: list[str], row: list[str], id_index: int)
     return RawRecord(position, {CUSTOMER_ID: row[id_index], ATTRIBUTES: attributes})
 
 
-def _csv_header(row: list[str] | None, where: str, id_column: str) -> list[str]:
-    if row is None:
-        raise _empty(where)
+def _csv_header(row: list[str], position: str, id_column: str) -> list[str]:
     header = [name.strip() for name in row]
-    position = f"{where}, line 1"
     if id_column == CUSTOMER_ID and id_column not in header:
         header = [CUSTOMER_ID if name == CUSTOMER_ID.lower() else name for name in header]
     if id_column not in header:
@@ -253,12 +266,3 @@ def _csv_header(row: list[str] | None, where: str, id_column: str) -> list[str]:
 def _lines(file: IO[bytes], where: str) -> Iterator[str]:
     for number, line in enumerate(file, start=1):
         yield _decode(_check_start(line, where) if number == 1 else line, where, number)
-
-
-def _next_row(rows: Any, where: str) -> list[str] | None:  # noqa: ANN401 - the csv module names no type for its reader
-    line = rows.line_num + 1
-    try:
-        row: list[str] | None = next(rows, None)
-    except csv.Error as error:
-        raise IMIconnectInvalidRecordError(f"{where}, line {line}", f"no valid CSV: {error}") from None
-    return row

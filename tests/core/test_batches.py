@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from airflow_imiconnect.batches import check_records, encode, make_batches
+from airflow_imiconnect.errors import IMIconnectInvalidRecordError, IMIconnectRequestError
+from airflow_imiconnect.models import AppProfile
+from airflow_imiconnect.protocol import CREATE
+from airflow_imiconnect.sources import ListSource, RawRecord
+
+
+def records(count, **attributes):
+    return [{"customerId": f"C{i}", "Attributes": {"status": "1", **attributes}} for i in range(count)]
+
+
+def batches(items, app_id="a_1", size=100):
+    return list(make_batches(check_records(ListSource(items)), CREATE, app_id, size))
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (101, [100, 1]), (250, [100, 100, 50])])
+def test_more_than_100_records_become_several_batches_in_order(count, sizes):
+    made = batches(records(count))
+    assert [len(batch.records) for batch in made] == sizes
+    assert [batch.index for batch in made] == list(range(len(sizes)))
+    sent = [record["customerId"] for batch in made for record in json.loads(batch.body)["Records"]]
+    assert sent == [f"C{i}" for i in range(count)]
+
+
+def test_a_batch_says_where_its_records_stood():
+    assert [record.position for record in batches(records(3), size=2)[1].records] == ["records[2]"]
+
+
+def test_a_key_is_the_digest_of_operation_app_and_content():
+    key = batches(records(2))[0].key
+    assert key == batches(records(2))[0].key
+    others = [
+        batches(records(2), app_id="a_2")[0].key,
+        batches(records(2, name="x"))[0].key,
+        batches(records(2)[::-1])[0].key,
+        next(make_batches(check_records(ListSource(records(2))), CREATE._replace(name="update"), "a_1")).key,
+    ]
+    assert len({key, *others}) == 5
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_a_call_takes_1_to_100_records(count):
+    profiles = [AppProfile.from_record(record) for record in records(count)]
+    with pytest.raises(IMIconnectRequestError, match=f"1 to 100 records, not {count}"):
+        encode(profiles)
+
+
+def test_text_of_any_kind_reaches_the_wire():
+    text = 'é "q" \U0001f600 \ud800 \x00'
+    body = json.loads(encode([AppProfile.from_record({"customerId": "ä", "Attributes": {"n": text}})]))
+    assert body == {"Records": [{"customerId": "ä", "Attributes": {"n": text}}]}
+
+
+def test_the_first_problem_ends_the_reading_or_is_handed_over():
+    source = [
+        RawRecord("p1", {"customerId": ""}),
+        RawRecord("p2", "text", "no valid JSON"),
+        RawRecord("p3", records(1)[0]),
+    ]
+    with pytest.raises(IMIconnectInvalidRecordError, match="^p1: customerId: is missing or empty$"):
+        list(check_records(source))
+    problems = []
+    kept = list(check_records(source, on_problem=lambda raw, error: problems.append((raw.position, str(error)))))
+    assert [record.position for record in kept] == ["p3"]
+    assert problems == [("p1", "p1: customerId: is missing or empty"), ("p2", "p2: no valid JSON")]

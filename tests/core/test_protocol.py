@@ -1,0 +1,343 @@
+"""The protocol is tested with values alone: the contract's tables, row by row."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_imiconnect import protocol
+from airflow_imiconnect.errors import (
+    IMIconnectAmbiguousError,
+    IMIconnectAuthenticationError,
+    IMIconnectError,
+    IMIconnectRequestError,
+    IMIconnectTransientError,
+)
+from airflow_imiconnect.models import Receipt, RecordResult, TransactionStatus
+
+T1 = "5f1c0d0e-0000-4000-8000-000000000001"
+CREATE = protocol.write_call(protocol.CREATE, "a_1", b"{}")
+STATUS = protocol.status_call(T1)
+
+
+def answer(body, status=200, **headers):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return protocol.Answer(status, raw, {k.replace("_", "-"): v for k, v in headers.items()}, received_at=1_700_000_000)
+
+
+def receipt(body, status=200, **headers):
+    return protocol.read_receipt(CREATE, answer(body, status, **headers))
+
+
+def status(body, http_status=200):
+    return protocol.read_status(STATUS, answer(body, http_status), T1)
+
+
+def result(customer_id, code="1000", description="QUEUED"):
+    return {"customerId": customer_id, "code": code, "description": description}
+
+
+# -- calls (contract 3) --
+
+
+def test_calls_are_the_contracts():
+    assert (CREATE.method, CREATE.path, CREATE.body) == ("POST", "/resources/v2/customerappprofile/a_1", b"{}")
+    assert (STATUS.method, STATUS.path, STATUS.body) == ("GET", f"/resources/v2/profile/status/{T1}", None)
+
+
+def test_ids_cannot_leave_their_place_in_the_path():
+    assert protocol.write_call(protocol.CREATE, "../x?y#z/ä", b"").path.endswith("/..%2Fx%3Fy%23z%2F%C3%A4")
+    for bad in ("", "  ", ".", ".."):
+        with pytest.raises(IMIconnectRequestError, match="nothing was called"):
+            protocol.status_call(bad)
+
+
+# -- accepted (contract 5) --
+
+
+def test_the_seeds_shape_is_queued():
+    assert receipt({"response": {"code": "1001", "description": "Queued", "transid": T1}}) == Receipt(T1, "queued")
+
+
+def test_the_seeds_shape_may_be_a_list():
+    item = {"code": "1001", "description": "Queued", "transid": T1}
+    assert receipt({"response": [item]}) == Receipt(T1, "queued")
+    several = receipt({"response": [item, item | {"transid": "T2"}]})
+    assert several.transids == (T1, "T2")
+
+
+def test_todays_shape_is_queued_with_results():
+    body = {
+        "code": "1000",
+        "description": "QUEUED",
+        "transid": T1,
+        "TotalCount": 2,
+        "SuccessCount": 1,
+        "FailureCount": 1,
+        "Results": [result("C1"), result("C2")],
+    }
+    got = receipt(body, 202)
+    assert (got.transid, got.state, got.refused) == (T1, "queued", ())
+    assert got.results[1] == RecordResult("C2", "1000", "QUEUED")
+
+
+def test_success_is_finished():
+    assert receipt({"code": "1000", "description": "SUCCESS", "transid": T1}).state == "finished"
+    with_results = {
+        "code": "1000",
+        "description": "SUCCESS",
+        "transid": T1,
+        "Results": [result("C1", description="SUCCESS")],
+    }
+    assert receipt(with_results).state == "finished"
+    without_id = receipt({"code": "1000", "description": "SUCCESS"})
+    assert (without_id.state, without_id.transids) == ("finished", ())
+
+
+def test_http_202_is_never_finished():
+    assert receipt({"code": "1000", "description": "SUCCESS", "transid": T1}, 202).state == "queued"
+
+
+@pytest.mark.parametrize("description", ["Partial success", "", "PARTIAL SUCCESS"])
+def test_partial_success_takes_some_and_refuses_some(description):
+    got = receipt(
+        {
+            "code": "1002",
+            "description": description,
+            "transid": T1,
+            "Results": [result("C1"), result("C2", "7015", "customer already exists")],
+        }
+    )
+    assert (got.state, [r.customer_id for r in got.refused]) == ("queued", ["C2"])
+
+
+def test_partial_success_with_every_record_refused_leaves_nothing_to_wait_for():
+    got = receipt(
+        {"code": "1002", "description": "Partial success", "transid": T1, "Results": [result("C1", "7015", "x")]}, 202
+    )
+    assert (got.state, len(got.refused)) == ("finished", 1)
+
+
+def test_partial_success_without_results_is_asked_about():
+    assert receipt({"code": "1002", "description": "Partial success", "transid": T1}) == Receipt(T1, "queued")
+
+
+def test_results_are_believed_before_the_code_and_the_counts():
+    got = receipt(
+        {
+            "code": "7015",
+            "description": "exists",
+            "transid": T1,
+            "TotalCount": 2,
+            "FailureCount": 2,
+            "Results": [result("C1"), result("C2", "7015", "exists")],
+        }
+    )
+    assert (got.state, len(got.refused)) == ("queued", 1)
+
+
+def test_a_number_is_a_code_too():
+    assert receipt({"code": 1001, "description": "Queued", "transid": T1}) == Receipt(T1, "queued")
+
+
+def test_queued_without_a_transaction_is_ambiguous():
+    with pytest.raises(IMIconnectAmbiguousError, match="names no transaction"):
+        receipt({"code": "1001", "description": "Queued"})
+
+
+def test_a_list_that_accepts_and_refuses_is_ambiguous():
+    with pytest.raises(IMIconnectAmbiguousError):
+        receipt({"response": [{"code": "1001", "transid": T1}, {"code": "7006"}]})
+
+
+# -- the code table (contract 6) --
+
+CONTRACT_READINGS = {
+    "permanent": IMIconnectRequestError,
+    "try again": IMIconnectTransientError,
+    "try again, slower": IMIconnectTransientError,
+    "permanent, unless we may have created it ourselves": IMIconnectRequestError,
+}
+AUTHENTICATION = {"7001", "7002", "7010", "7208"}
+ROWS = [
+    ("7000", "permanent"), ("7001", "permanent"), ("7002", "permanent"), ("7003", "permanent"), ("7006", "try again"),
+    ("7010", "permanent"), ("7011", "permanent"), ("7012", "permanent"), ("7013", "permanent"), ("7014", "permanent"),
+    ("7015", "permanent, unless we may have created it ourselves"), ("7016", "try again"), ("7017", "permanent"),
+    ("7018", "permanent"), ("7019", "try again"), ("7020", "try again, slower"), ("7203", "permanent"),
+    ("7208", "permanent"), ("9999", "permanent"), ("7600", "permanent"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("http_status", [200, 202, 400, 401, 500, 503])
+@pytest.mark.parametrize(("code", "reading"), ROWS)
+def test_a_code_is_judged_before_the_http_status(code, reading, http_status):
+    with pytest.raises(IMIconnectError) as caught:
+        receipt({"code": code, "description": "the vendor's words"}, http_status)
+    error = caught.value
+    assert type(error) is (IMIconnectAuthenticationError if code in AUTHENTICATION else CONTRACT_READINGS[reading])
+    assert (error.code, error.description, error.http_status) == (code, "the vendor's words", http_status)
+    assert code in str(error)
+    assert "the vendor's words" in str(error)
+
+
+@pytest.mark.parametrize(("code", "reading"), [row for row in ROWS if row[0] != "7600"])
+def test_the_status_call_reads_the_same_table(code, reading):
+    with pytest.raises(IMIconnectError) as caught:
+        status({"code": code, "description": "x"})
+    assert type(caught.value) is (
+        IMIconnectAuthenticationError if code in AUTHENTICATION else CONTRACT_READINGS[reading]
+    )
+    assert caught.value.transid == T1
+
+
+def test_the_table_in_the_code_has_every_row_of_the_contract_and_no_other():
+    documented = {row[0] for row in ROWS} - {"9999"} | {"1000", "1001", "1002"}
+    assert set(protocol.CODES) == documented
+
+
+# -- no readable code (contract 6, last paragraph) --
+
+NO_CODE = [b"", b"<html>502</html>", b"[1, 2, 3]", b'"text"', b"{}", b'{"code": null}', b'{"code": ["1000"]}', b'{"code": true}',
+           b'{"response": {}}', b'{"code": "1000", "Results": 3}', b'{"code": "1000", "Results": [7]}', b"[" * 100_000,
+           b'{"code": "1000", "transid": {"a": 1}}', b'{"code": "1000", "Results": [{"customerId": "1"}]}', b"\xff\xfe{",
+           b'{"code": 1' + b"0" * 5000 + b"}"]  # fmt: skip
+HTTP_ROWS = [
+    (401, IMIconnectAuthenticationError, IMIconnectAuthenticationError),
+    (403, IMIconnectAuthenticationError, IMIconnectAuthenticationError),
+    (408, IMIconnectTransientError, IMIconnectTransientError),
+    (425, IMIconnectTransientError, IMIconnectTransientError),
+    (429, IMIconnectTransientError, IMIconnectTransientError),
+    (500, IMIconnectAmbiguousError, IMIconnectTransientError),
+    (502, IMIconnectAmbiguousError, IMIconnectTransientError),
+    (599, IMIconnectAmbiguousError, IMIconnectTransientError),
+    (301, IMIconnectRequestError, IMIconnectRequestError),
+    (307, IMIconnectRequestError, IMIconnectRequestError),
+    (400, IMIconnectRequestError, IMIconnectRequestError),
+    (404, IMIconnectRequestError, IMIconnectRequestError),
+    (200, IMIconnectAmbiguousError, IMIconnectTransientError),
+    (202, IMIconnectAmbiguousError, IMIconnectTransientError),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NO_CODE, ids=lambda body: repr(body[:20]))
+@pytest.mark.parametrize(("http_status", "of_write", "of_read"), HTTP_ROWS)
+def test_without_a_code_the_http_status_counts(body, http_status, of_write, of_read):
+    with pytest.raises(IMIconnectError) as caught:
+        receipt(body, http_status)
+    assert type(caught.value) is of_write
+    assert caught.value.http_status == http_status
+    assert ("may have happened" in str(caught.value)) == (of_write is IMIconnectAmbiguousError)
+    with pytest.raises(IMIconnectError) as caught:
+        status(body, http_status)
+    assert type(caught.value) is of_read
+
+
+def test_a_redirect_says_that_it_is_not_followed():
+    with pytest.raises(IMIconnectRequestError, match="never followed"):
+        receipt(b"", 307)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), (" 7 ", 7.0), ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0), ("Tue, 14 Nov 2023 22:13:00 GMT", 0.0),
+     ("soon", None), ("-3", None), ("", None), ("٣", None)],
+)  # fmt: skip
+def test_retry_after_is_seconds_or_a_date(header, seconds):
+    with pytest.raises(IMIconnectTransientError) as caught:
+        receipt(b"", 429, retry_after=header)
+    assert caught.value.retry_after == seconds
+
+
+# -- status (contract 5) --
+
+
+@pytest.mark.parametrize(
+    ("body", "state", "failed"),
+    [
+        ({"code": "7600", "description": "No result found"}, "waiting", []),
+        ({"code": "7600", "description": "no result", "transid": T1, "Results": []}, "waiting", []),
+        ({"code": "1000", "description": "QUEUED"}, "waiting", []),
+        ({"code": "1001", "description": "Queued"}, "waiting", []),
+        ({"code": "1001"}, "waiting", []),
+        ({"response": {"code": "1001", "description": "Queued"}}, "waiting", []),
+        ({"code": "1000", "description": "SUCCESS"}, "succeeded", []),
+        ({"code": "1000"}, "succeeded", []),
+        ({"code": "1000", "description": "SUCCESS", "Results": [result("C1", description="SUCCESS")]}, "succeeded", []),
+        ({"code": "1000", "description": "SUCCESS", "Results": [result("C1", "7015", "exists")]}, "partial", ["C1"]),
+        ({"code": "1000", "description": "SUCCESS", "Results": [result("C1")]}, "waiting", []),
+        ({"code": "1002", "description": "Partial success"}, "partial", []),
+        ({"code": "1002", "Results": [result("C1", description="SUCCESS"), result("C2", "7003", "x")]}, "partial", ["C2"]),
+        ({"code": "1002", "Results": [result("C1", "7015", "x")], "SuccessCount": 0}, "partial", ["C1"]),
+        ({"code": "1002", "FailureCount": 1, "Results": [result("C1", description="SUCCESS")]}, "succeeded", []),
+        ({"code": "1002", "Results": [result("C1"), result("C2", "7003", "x")]}, "waiting", ["C2"]),
+        ({"code": "7015", "Results": [result("C1", "7015", "x")]}, "partial", ["C1"]),
+        ({"code": "1000", "FailureCount": 1, "TotalCount": 1, "Results": [result("C1", description="SUCCESS")]}, "succeeded", []),
+        ({"response": [{"code": "1000", "description": "SUCCESS"}, {"code": "1001", "description": "Queued"}]}, "waiting", []),
+    ],
+)  # fmt: skip
+def test_status_readings(body, state, failed):
+    got = status(body)
+    assert (got.transid, got.state, [r.customer_id for r in got.failed]) == (T1, state, failed)
+
+
+def test_counts_are_kept_for_display():
+    got = status({"code": "1002", "TotalCount": 5, "FailureCount": "2"})
+    assert (got.total_count, got.failure_count) == (5, 2)
+
+
+# -- no answer --
+
+
+@pytest.mark.parametrize(
+    ("call", "sent", "expected"),
+    [(CREATE, True, IMIconnectAmbiguousError), (CREATE, False, IMIconnectTransientError),
+     (STATUS, True, IMIconnectTransientError), (STATUS, False, IMIconnectTransientError)],
+)  # fmt: skip
+def test_only_a_write_that_was_sent_is_ambiguous(call, sent, expected):
+    assert type(protocol.no_answer(call, "reset", sent=sent)) is expected
+
+
+def test_a_description_cannot_forge_or_flood_a_log():
+    with pytest.raises(IMIconnectError) as caught:
+        receipt({"code": "7016", "description": "a\nCRITICAL b\x1b[31m" + "x" * 10_000})
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+# -- anything at all --
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(list(protocol.CODES)),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["code", "description", "transid", "Results", "response", "customerId", "x"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+BODIES = st.binary(max_size=64) | JSON.map(lambda value: json.dumps(value).encode())
+
+
+@settings(max_examples=600, deadline=None)
+@given(body=BODIES, http_status=st.integers(100, 600), headers=st.dictionaries(st.just("Retry-After"), st.text()))
+def test_only_typed_values_or_our_errors_come_out(body, http_status, headers):
+    got = protocol.Answer(http_status, body, headers)
+    for read, kind in (
+        (lambda: protocol.read_receipt(CREATE, got), Receipt),
+        (lambda: protocol.read_status(STATUS, got, T1), TransactionStatus),
+    ):
+        try:
+            value = read()
+        except IMIconnectError as error:
+            assert str(error)  # noqa: PT017 - either way is right, and both are looked at
+        else:
+            assert isinstance(value, kind)
+            assert all(isinstance(item, RecordResult) for item in value.results)
