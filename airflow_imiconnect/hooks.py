@@ -14,7 +14,7 @@ from typing import Any
 import requests
 from airflow.providers.common.compat.sdk import BaseHook
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_imiconnect import __version__, protocol
 from airflow_imiconnect.attributes import RecordProblem
@@ -247,7 +247,7 @@ def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
     if any(isinstance(cause, NewConnectionError) for cause in causes):
         system = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
         return protocol.no_answer(call, f"no connection ({system.strerror if system else 'refused'})", sent=False)
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+    if isinstance(error, requests.exceptions.InvalidURL | LocationParseError):
         return protocol.cannot_call(call, "the URL is not valid")
     if isinstance(error, requests.ReadTimeout):
         return protocol.no_answer(call, "no answer in time", sent=True)

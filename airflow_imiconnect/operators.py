@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from airflow.providers.common.compat.sdk import BaseOperator, Context
 
 from airflow_imiconnect.batches import Batch, CheckedRecord, check_records, make_batches
-from airflow_imiconnect.errors import IMIconnectInvalidRecordError, IMIconnectRequestError
+from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.pace import Pace
 from airflow_imiconnect.protocol import CREATE, MAX_RECORDS_PER_CALL, Operation
@@ -95,14 +95,18 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         with closing(hook), RejectsFile(rejects_path) as rejects:
             submission = Submission(self.operation, app_id, rejects)
             batches = make_batches(self._checked(source, submission), self.operation, app_id, self.batch_size)
-            for delivery in deliver(
+            deliveries = deliver(
                 batches,
                 self._send(hook, app_id),
                 max_concurrency=self.max_concurrency,
                 pace=Pace(self.requests_per_second or hook.settings.requests_per_second),
                 policy=RetryPolicy(),
-            ):
-                submission.add(delivery)
+            )
+            try:
+                for delivery in deliveries:
+                    submission.add(delivery)
+            except IMIconnectError as error:
+                submission.fail(error)
         return self._finish(context, submission)
 
     def _finish(self, context: Context, submission: Submission) -> dict[str, Any]:

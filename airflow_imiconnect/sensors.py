@@ -99,11 +99,14 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
             try:
                 return hook.get_profile_status(transid)
             except IMIconnectTransientError as error:
-                self.log.warning("%s Asked again later.", error)
+                passing.append(error)
                 return TransactionStatus(transid, "waiting")
 
+        passing: list[IMIconnectTransientError] = []
         with closing(hook), ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="imiconnect") as pool:
             yield from pool.map(ask, transids)
+        if passing:
+            self.log.warning("%d status calls failed and are made again. The first: %s", len(passing), passing[0])
 
     def _finish(self, context: Context, transactions: Transactions) -> dict[str, Any]:
         statuses = [self._finished[transid] for transid in transactions.transids]

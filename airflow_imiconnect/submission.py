@@ -48,19 +48,39 @@ def deliver(
     Send the batches and yield what became of each, in their order.
 
     After the first error nothing more is sent; what is in flight is awaited, and yielded like the rest.
+
+    :raises IMIconnectError: the source could not be read to its end; what was sent before has been yielded
     """
     in_flight: deque[Future[Delivery]] = deque()
+    source = _Source(batches)
     with ThreadPoolExecutor(max_concurrency, thread_name_prefix="imiconnect") as pool:
-        for batch in batches:
+        for batch in source:
             in_flight.append(pool.submit(_deliver_one, batch, send, pace, policy))
-            if len(in_flight) < max_concurrency:
-                continue
-            delivery = in_flight.popleft().result()
-            yield delivery
-            if delivery.error or any(future.done() and future.result().error for future in in_flight):
+            if any(future.done() and future.result().error for future in in_flight):
                 break
+            if len(in_flight) == max_concurrency:
+                delivery = in_flight.popleft().result()
+                yield delivery
+                if delivery.error:
+                    break
         while in_flight:
             yield in_flight.popleft().result()
+    if source.error:
+        raise source.error
+
+
+class _Source:
+    """The batches up to their end, or up to the error that cuts them short."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._batches = batches
+        self.error: IMIconnectError | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        try:
+            yield from self._batches
+        except IMIconnectError as error:
+            self.error = error
 
 
 def _deliver_one(batch: Batch, send: Send, pace: Pace, policy: RetryPolicy) -> Delivery:
@@ -122,6 +142,10 @@ class Submission:
         self.accepted += len(delivery.batch.records) - len(refused)
         for result in refused:
             self._add_refused(delivery.batch, receipt, result)
+
+    def fail(self, error: IMIconnectError) -> None:
+        """Remember what ended the submission before its time."""
+        self._errors.append(error)
 
     def _add_refused(self, batch: Batch, receipt: Receipt, result: RecordResult) -> None:
         self._refused.append(FailedRecord(result.customer_id, result.code, result.description, receipt.transid))
