@@ -37,7 +37,7 @@ def imiconnect_from_file() -> None:
     IMIconnectProfileStatusSensor(
         task_id="wait",
         transids=submit.output,
-        mode="reschedule",  # holds no worker slot between two looks; so does deferrable=True
+        mode="reschedule",  # holds no worker slot between two looks
         poke_interval=5,
         timeout=60 * 60,
     )

@@ -74,19 +74,21 @@ def report(outcome: local.Outcome, simulator: Simulator, terminal: TextIO) -> bo
     submitted, waited = outcome.results["submit"], outcome.results["wait"]
     with SAMPLE.open(encoding="utf-8", newline="") as file:
         in_file = sum(1 for _ in csv.DictReader(file))
-    calls = Counter(call.method for call in simulator.calls)
-    held = len(simulator.profiles)
+    calls = Counter(call.kind for call in simulator.calls)
+    held = len(simulator.profiles[APP_ID])
+    seconds = simulator.calls[-1].time - simulator.calls[0].time
     lines = [
         Line("records read", submitted["records"], in_file),
         Line("accepted", submitted["accepted"], held),
         Line("created", waited["succeeded"], held),
         Line("failed", waited["failed"], in_file - held),
-        Line("create calls", len(submitted["transids"]), calls["POST"]),
+        Line("create calls", len(submitted["transids"]), calls["create"]),
     ]
-    print(f"3. Done in {outcome.seconds:.1f} s.\n", file=terminal)
+    print("3. Done.\n", file=terminal)
     print(*lines, sep="\n", file=terminal)
-    print(f"  {'status calls':<28}{calls['GET']:>6}", file=terminal)
+    print(f"  {'status calls':<28}{calls['status']:>6}", file=terminal)
     print(f"  {'held by the simulator':<28}{held:>6}", file=terminal)
+    print(f"  {'seconds, first to last call':<28}{seconds:>6.1f}", file=terminal)
     if any(line.airflow != line.simulator for line in lines):
         print("\nThe demo failed: Airflow and the simulator disagree, see above.", file=terminal)
         return False

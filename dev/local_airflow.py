@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from airflow.models.taskinstance import TaskInstance
     from airflow.sdk import DAG
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -100,19 +97,11 @@ def load_dags(folder: Path = DAGS) -> dict[str, DAG]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a DAG run ended: its state, its tasks' states and results, and the seconds from first to last task."""
+    """How a DAG run ended: its state, its tasks' states, and what they returned."""
 
     state: str
-    seconds: float
     tasks: dict[str, str]
     results: dict[str, Any]
-
-
-def span(instances: Iterable[TaskInstance]) -> float:
-    """Return the seconds from the first task's start to the last one's end, without Airflow's own start."""
-    started = [instance.start_date for instance in instances if instance.start_date]
-    ended = [instance.end_date for instance in instances if instance.end_date]
-    return (max(ended) - min(started)).total_seconds() if started and ended else 0.0
 
 
 def run_dag(dag: DAG, conf: dict[str, Any] | None = None) -> Outcome:
@@ -121,7 +110,6 @@ def run_dag(dag: DAG, conf: dict[str, Any] | None = None) -> Outcome:
     instances = {instance.task_id: instance for instance in run.get_task_instances()}
     return Outcome(
         state=str(run.state),
-        seconds=span(instances.values()),
         tasks={task_id: str(instance.state) for task_id, instance in instances.items()},
         results={task_id: instance.xcom_pull(task_ids=task_id) for task_id, instance in instances.items()},
     )

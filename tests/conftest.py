@@ -13,10 +13,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dev"))
 
-import local_airflow  # noqa: E402 - found on the path of the line above
+import local_airflow
 
 HOME = Path(tempfile.mkdtemp(prefix="airflow-imiconnect-"))
 local_airflow.isolate(HOME)
+
+
+# pyproject.toml makes every warning an error. These are about Airflow's own code, each by its words and its module.
+AIRFLOWS_OWN_WARNINGS = (r"ignore:Using `httpx` with `starlette.testclient` is deprecated::fastapi\.testclient",)
+
+
+def pytest_configure(config):
+    for warning in AIRFLOWS_OWN_WARNINGS:
+        config.addinivalue_line("filterwarnings", warning)
 
 
 def pytest_unconfigure():
@@ -30,6 +39,6 @@ def airflow_database():
 
 
 @pytest.fixture(scope="session")
-def example_dags(airflow_database):
+def example_dags(airflow_database):  # noqa: ARG001 - named, so that it is made first
     """The DAGs of dags/ by id, stored as the DAG processor would."""
     return local_airflow.load_dags()
