@@ -200,8 +200,14 @@ def _checked(records: Sequence[object]) -> Iterator[AppProfile]:
             raise IMIconnectInvalidRecordError(f"records[{index}]", problem.reason, field=problem.name) from None
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests names it
+        """Follow no redirect, whoever calls: the key must not leave the host (contract 6)."""
+        return
+
+
 def _session(settings: Settings) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.headers.update(
         {
             "key": settings.key,
@@ -211,7 +217,6 @@ def _session(settings: Settings) -> requests.Session:
             "User-Agent": f"airflow-imiconnect/{__version__}",
         }
     )
-    session.max_redirects = 0
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # A proxy from the environment would be handed the key in clear where http is spoken, which is loopback only.
     session.trust_env = not is_loopback(settings.base_url)

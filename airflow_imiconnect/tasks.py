@@ -9,6 +9,8 @@ from contextlib import suppress
 
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+
 
 def unrendered(value: object) -> object:
     """
@@ -26,11 +28,19 @@ def unrendered(value: object) -> object:
 
 
 def storage_path(path: object) -> ObjectStoragePath:
-    """Return the path to open: a URL (``file://``, ``s3://conn_id@bucket/key``), or a file of this machine."""
+    """
+    Return the path to open: a URL (``file://``, ``s3://conn_id@bucket/key``), or a file of this machine.
+
+    :raises IMIconnectInvalidRecordError: no installed provider knows the URL's scheme
+    """
     if isinstance(path, ObjectStoragePath):
         return path
     text = os.fspath(path) if isinstance(path, os.PathLike) else str(path)
-    return ObjectStoragePath(text if "://" in text else os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111
+    try:
+        # The functions of os.path keep a text a text: a Path would fold the slashes of a URL.
+        return ObjectStoragePath(text if "://" in text else os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111
+    except (ImportError, ValueError) as error:
+        raise IMIconnectInvalidRecordError(text, f"no such storage is known here: {error}") from None
 
 
 def publish(context: Context, result: object) -> None:

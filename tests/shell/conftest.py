@@ -1,8 +1,11 @@
 import json
 import logging
+from functools import partial
 
 import pytest
 
+from airflow_imiconnect import operators
+from airflow_imiconnect.retry import RetryPolicy
 from airflow_imiconnect.simulator import Simulator
 
 KEY = "planted-key-4711"
@@ -44,10 +47,26 @@ def sim(simulator):
 
 
 @pytest.fixture
-def everything_logged(caplog):
-    """All log records at all levels, to look for what must not be there."""
+def everything_logged(caplog, capfd):
+    """All that was logged at all levels, or printed: to look for what must be there, and for what must not."""
     caplog.set_level(logging.DEBUG)
-    return caplog
+    return _Everything(caplog, capfd)
+
+
+class _Everything:
+    def __init__(self, caplog, capfd):
+        self._caplog, self._capfd, self._printed = caplog, capfd, ""
+
+    @property
+    def text(self):
+        self._printed += "".join(self._capfd.readouterr())
+        return self._caplog.text + self._printed
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """Tasks try again at once."""
+    monkeypatch.setattr(operators, "RetryPolicy", partial(RetryPolicy, first_wait=0.0))
 
 
 def record(number, **attributes):

@@ -1,7 +1,7 @@
 """The operator from its input to the simulator's books."""
 
 import json
-import logging
+import re
 import stat
 from pathlib import Path
 
@@ -144,7 +144,7 @@ def bad_files(folder):
         ),
         "cut off": (write("c.jsonl", good * 300 + good[:20]), r"c.jsonl, line 301, column \d+: no valid JSON"),
         "short row": (write("d.csv", b"customerId,x\nC1,1\nC2\n"), "d.csv, line 3: the row has 1 cells"),
-        "no storage": ("nosuchscheme://bucket/a.json", "cannot be opened"),
+        "no storage": ("nosuchscheme://bucket/a.json", "no such storage is known here"),
         "nothing": ("", "it names no file"),
         "no files": ([], "it names no file"),
     }
@@ -196,7 +196,7 @@ def test_no_records_are_a_warning_and_no_call(sim, everything_logged, value):
         "resent": [], "rejects": None,
     }  # fmt: skip
     assert not sim.calls
-    assert [r.levelname for r in everything_logged.records if "no records" in r.getMessage()] == ["WARNING"]
+    assert re.search(r"warning.*There are no records: nothing was sent", everything_logged.text)
 
 
 def test_no_app_at_all(sim, connect):
@@ -244,7 +244,7 @@ def test_an_error_in_the_middle_says_and_keeps_what_was_accepted(simulator):
     assert ti.pushed["return_value"]["transids"] == [call.transid for call in sim.calls if call.accepted]
 
 
-def test_a_passing_error_is_retried_inside_the_task(simulator):
+def test_a_passing_error_is_retried_inside_the_task(simulator, no_waiting):
     sim = simulator(faults={1: "7020", 3: "http_503"})
     assert submit(records=records(200), max_concurrency=1)["accepted"] == 200
     assert [call.accepted for call in sim.calls] == [False, True, False, True]
@@ -302,14 +302,14 @@ def test_a_mended_rejects_file_is_the_next_input(sim, tmp_path):
 
 def test_skip_without_a_place_for_the_rejects_says_so(sim, everything_logged):
     assert submit(records=[{"customerId": "C1"}, record(2)], on_invalid="skip")["invalid"] == 1
-    assert any(r.levelno == logging.WARNING and "set rejects_path" in r.getMessage() for r in everything_logged.records)
+    assert re.search(r"warning.*1 records were not taken; set rejects_path", everything_logged.text)
 
 
 # -- privacy --
 
 
 @pytest.mark.parametrize("fault", ["reset_after", "http_500", "7016", "7010", "not_json"])
-def test_no_key_and_no_value_in_any_log_or_error(simulator, everything_logged, fault):
+def test_no_key_and_no_value_in_any_log_or_error(simulator, everything_logged, no_waiting, fault):
     simulator(faults=dict.fromkeys(range(1, 20), fault))
     with pytest.raises(IMIconnectError) as caught:
         submit(records=records(3, twitter_name=SECRET))
