@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,16 +28,39 @@ class Batch:
     """
     What one call submits.
 
-    :param index: its place among the batches, from 0
+    :param operation: what is done with the records
+    :param app_id: in which app
     :param records: at most 100
     :param body: the vendor's envelope around them, as JSON
-    :param key: the digest of operation, app and body: the same content has the same key, and no other has
+    :param key: the digest of all these: the same content has the same key, and no other has; only where a source
+        repeats a whole batch, the second one gets a key of its own
     """
 
-    index: int
+    operation: Operation
+    app_id: str
     records: tuple[CheckedRecord, ...]
     body: bytes
     key: str
+
+    @classmethod
+    def of(cls, operation: Operation, app_id: str, records: Sequence[CheckedRecord], seen: Counter[str]) -> Batch:
+        """Encode the records; ``seen`` counts the contents that there have been."""
+        body = encode([record.profile for record in records])
+        key = _digest(operation.name, app_id, body)
+        seen[key] += 1
+        if seen[key] > 1:
+            key = _digest(key, str(seen[key]))
+        return cls(operation, app_id, tuple(records), body, key)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Return the two batches that stand for this one."""
+        middle = len(self.records) // 2
+        return self._part(self.records[:middle]), self._part(self.records[middle:])
+
+    def _part(self, records: Sequence[CheckedRecord]) -> Batch:
+        body = encode([record.profile for record in records])
+        key = _digest(self.key, body)  # a part of another batch is another part, whatever it holds
+        return Batch(self.operation, self.app_id, tuple(records), body, key)
 
 
 def check_records(
@@ -73,15 +97,15 @@ def make_batches(
     records: Iterable[CheckedRecord], operation: Operation, app_id: str, size: int = MAX_RECORDS_PER_CALL
 ) -> Iterator[Batch]:
     """Yield the records in batches, in their order; the last one may be smaller."""
-    index = 0
+    seen: Counter[str] = Counter()
     waiting: list[CheckedRecord] = []
     for record in records:
         waiting.append(record)
         if len(waiting) == size:
-            yield _batch(index, waiting, operation, app_id)
-            index, waiting = index + 1, []
+            yield Batch.of(operation, app_id, waiting, seen)
+            waiting = []
     if waiting:
-        yield _batch(index, waiting, operation, app_id)
+        yield Batch.of(operation, app_id, waiting, seen)
 
 
 def encode(profiles: Sequence[AppProfile]) -> bytes:
@@ -98,8 +122,9 @@ def encode(profiles: Sequence[AppProfile]) -> bytes:
     return json.dumps(envelope, separators=(",", ":")).encode("ascii")
 
 
-def _batch(index: int, records: Sequence[CheckedRecord], operation: Operation, app_id: str) -> Batch:
-    body = encode([record.profile for record in records])
-    digest = hashlib.sha256(f"{operation.name}\n{app_id}\n".encode())
-    digest.update(body)
-    return Batch(index, tuple(records), body, digest.hexdigest())
+def _digest(*parts: str | bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(b"%d:" % len(data) + data)
+    return digest.hexdigest()[:32]

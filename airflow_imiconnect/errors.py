@@ -3,6 +3,7 @@ What can go wrong, as a tree. What a class is tells Airflow whether to try the t
 
 IMIconnectError                           (AirflowException: Airflow may retry the task)
 ├── IMIconnectTransientError              it may work later: no connection, 5xx, 7006, 7016, 7019, 7020
+│   ├── IMIconnectRateLimitError          the limit of calls a second is reached: 7020, 429
 │   └── IMIconnectAmbiguousError          a write whose answer was lost: it may have happened
 ├── IMIconnectPermanentError              (AirflowFailException: the task ends at once, without retries)
 │   ├── IMIconnectAuthenticationError     the key or the source address is refused: 7001, 7002, 7010, 7208, 401, 403
@@ -58,6 +59,10 @@ class IMIconnectError(AirflowException):
 
 class IMIconnectTransientError(IMIconnectError):
     """The call did not work this time and was not processed; it may work later."""
+
+
+class IMIconnectRateLimitError(IMIconnectTransientError):
+    """The limit of calls a second is reached (7020, HTTP 429): to be made again, and everything slower."""
 
 
 class IMIconnectAmbiguousError(IMIconnectTransientError):

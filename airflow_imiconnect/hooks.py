@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_imiconnect import __version__, protocol
 from airflow_imiconnect.attributes import RecordProblem
-from airflow_imiconnect.batches import encode
+from airflow_imiconnect.batches import Batch, encode
 from airflow_imiconnect.errors import (
     IMIconnectAuthenticationError,
     IMIconnectError,
@@ -149,12 +149,11 @@ class IMIconnectHook(BaseHook):
         :raises IMIconnectAmbiguousError: the answer was lost, the profiles may have been created
         :raises IMIconnectError: of the class that says whether another try may help
         """
-        return self.write(protocol.CREATE, app_id, encode(list(_checked(records))))
+        return self._write(protocol.write_call(protocol.CREATE, app_id, encode(list(_checked(records)))))
 
-    def write(self, operation: protocol.Operation, app_id: str, body: bytes) -> Receipt:
-        """Make one call that submits an encoded batch; raises as create_app_profiles does."""
-        call = protocol.write_call(operation, app_id, body)
-        return protocol.read_receipt(call, self._exchange(call))
+    def send(self, batch: Batch) -> Receipt:
+        """Submit one batch of any operation; raises as create_app_profiles does."""
+        return self._write(protocol.write_call(batch.operation, batch.app_id, batch.body))
 
     def get_profile_status(self, transid: str) -> TransactionStatus:
         """
@@ -172,6 +171,9 @@ class IMIconnectHook(BaseHook):
         except IMIconnectError as error:
             return False, str(error)
         return True, f"{self.settings.base_url} answers, and the profile key is right."
+
+    def _write(self, call: protocol.Call) -> Receipt:
+        return protocol.read_receipt(call, self._exchange(call))
 
     def _exchange(self, call: protocol.Call) -> protocol.Answer:
         session, settings = self.get_conn(), self.settings

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, Context
 
-from airflow_imiconnect.batches import Batch, CheckedRecord, check_records, make_batches
+from airflow_imiconnect.batches import CheckedRecord, check_records, make_batches
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.hooks import IMIconnectHook
+from airflow_imiconnect.ledger import Ledger, Store
 from airflow_imiconnect.pace import Pace
 from airflow_imiconnect.protocol import CREATE, MAX_RECORDS_PER_CALL, Operation
 from airflow_imiconnect.rejects import RejectsFile
+from airflow_imiconnect.result import SubmissionResult
 from airflow_imiconnect.retry import RetryPolicy
 from airflow_imiconnect.sources import FORMATS, FileSource, ListSource, RawRecord
-from airflow_imiconnect.submission import Submission, deliver
+from airflow_imiconnect.submission import Engine
 from airflow_imiconnect.tasks import publish, storage_path, unrendered
 
 
@@ -92,35 +94,44 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         hook = IMIconnectHook(self.imiconnect_conn_id)
         app_id = self._app_id(hook)
         rejects_path = storage_path(self.rejects_path) if self.rejects_path else None
+        store = self._store(context)
+        ledger = Ledger(store, context["ti"].max_tries if store is not None else 0)
         with closing(hook), RejectsFile(rejects_path) as rejects:
-            submission = Submission(self.operation, app_id, rejects)
-            batches = make_batches(self._checked(source, submission), self.operation, app_id, self.batch_size)
-            deliveries = deliver(
-                batches,
-                self._send(hook, app_id),
-                max_concurrency=self.max_concurrency,
-                pace=Pace(self.requests_per_second or hook.settings.requests_per_second),
-                policy=RetryPolicy(),
+            result = SubmissionResult(self.operation, app_id, rejects, resumes=store is not None)
+            records = self._checked(source, result)
+            engine = Engine(
+                hook.send,
+                ledger,
+                self.max_concurrency,
+                Pace(self.requests_per_second or hook.settings.requests_per_second),
+                RetryPolicy(),
+                split_refused=self.on_invalid == "skip",
             )
             try:
-                for delivery in deliveries:
-                    submission.add(delivery)
+                for delivery in engine.deliver(make_batches(records, self.operation, app_id, self.batch_size)):
+                    result.add(delivery)
             except IMIconnectError as error:
-                submission.fail(error)
-        return self._finish(context, submission)
+                result.fail(error)
+        return self._finish(context, result, ledger)
 
-    def _finish(self, context: Context, submission: Submission) -> dict[str, Any]:
-        result = submission.to_json()
-        self.log.info("%s", submission)
-        if not submission.records:
+    def _finish(self, context: Context, result: SubmissionResult, ledger: Ledger) -> dict[str, Any]:
+        self.log.info("%s", result)
+        if not result.records:
             self.log.warning("There are no records: nothing was sent.")
-        error = submission.error(tolerate_refused=self.on_invalid == "skip")
+        error = result.error(tolerate_refused=self.on_invalid == "skip")
         if error:
-            publish(context, result)
+            publish(context, result.to_json())
             raise error
-        if submission.rejects.count and not submission.rejects.uri:
-            self.log.warning("%d records were not taken; set rejects_path to keep them.", submission.rejects.count)
-        return result
+        if result.rejects.count and not result.rejects.uri:
+            self.log.warning("%d records were not taken; set rejects_path to keep them.", result.rejects.count)
+        ledger.finish()
+        return result.to_json()
+
+    def _store(self, context: Context) -> Store | None:
+        store: Store | None = context.get("task_state_store")
+        if store is None:
+            self.log.warning("Resume is off, it needs Airflow 3.3: another try of this task sends everything again.")
+        return store
 
     def _source(self) -> Iterable[RawRecord]:
         if self.path is None:
@@ -133,10 +144,10 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             raise IMIconnectInvalidRecordError("path", "it names no file")
         return FileSource([storage_path(path) for path in paths], self.file_format, self.customer_id_column)
 
-    def _checked(self, source: Iterable[RawRecord], submission: Submission) -> Iterator[CheckedRecord]:
+    def _checked(self, source: Iterable[RawRecord], result: SubmissionResult) -> Iterator[CheckedRecord]:
         """Yield the records to send. "fail" reads the source twice: once to check all of it, once to send it."""
         if self.on_invalid == "skip":
-            return check_records(source, strict=self.strict, on_problem=submission.add_invalid)
+            return check_records(source, strict=self.strict, on_problem=result.add_invalid)
         for _ in check_records(source, strict=self.strict):
             pass
         return check_records(source, strict=self.strict)
@@ -149,9 +160,6 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
                 f"{self.imiconnect_conn_id!r}. Nothing was sent."
             )
         return app_id
-
-    def _send(self, hook: IMIconnectHook, app_id: str) -> Callable[[Batch], Any]:
-        return lambda batch: hook.write(self.operation, app_id, batch.body)
 
     def _check_arguments(self) -> None:
         if (self.records is None) == (self.path is None):

@@ -21,6 +21,7 @@ from airflow_imiconnect.errors import (
     IMIconnectAmbiguousError,
     IMIconnectAuthenticationError,
     IMIconnectError,
+    IMIconnectRateLimitError,
     IMIconnectRequestError,
     IMIconnectTransientError,
 )
@@ -49,6 +50,7 @@ class Reading(Enum):
     PARTIAL = "finished, and some records failed"
     WAITING = "still in the queue"
     TRY_AGAIN = "not processed, may work later"
+    SLOWER = "not processed: too many calls a second"
     LOST = "no answer that could be read: a write may have happened"
     AUTHENTICATION = "refused until the key or the allow list is changed"
     PERMANENT = "refused for good"
@@ -60,37 +62,43 @@ class Row(NamedTuple):
     meaning: str
     reading: Reading
     advice: str = ""
+    per_record: bool = False  # whether a call may be refused as a whole for what one of its records holds
 
 
 _CHECK_KEY = "Check the profile key in the connection's password: it stands on the tenant's Tenant Settings page."
 _ALLOW_LIST = "Have the worker's outgoing address put on the tenant's allow list."
-_OUR_FORM = "The records are as the service got them; compare them with the vendor's reference."
+_OUR_FORM = "Compare the records with the vendor's reference."
 
 # Contract 6: the codes of the Profile API. Never merge them with those of the messaging or event APIs.
 CODES: Mapping[str, Row] = {
     "1000": Row("queued, or success", Reading.TAKEN),
     "1001": Row("queued", Reading.TAKEN),
     "1002": Row("partial success", Reading.PARTIAL),
-    "7000": Row("invalid JSON", Reading.PERMANENT, _OUR_FORM),
+    "7000": Row("invalid JSON", Reading.PERMANENT, _OUR_FORM, per_record=True),
     "7001": Row("authentication failed: wrong key", Reading.AUTHENTICATION, _CHECK_KEY),
     "7002": Row("key header missing", Reading.AUTHENTICATION, _CHECK_KEY),
-    "7003": Row("a mandatory parameter is missing", Reading.PERMANENT, "strict=True finds it before sending."),
+    "7003": Row("a mandatory parameter is missing", Reading.PERMANENT, "strict=True finds it first.", per_record=True),
     "7006": Row("internal error", Reading.TRY_AGAIN),
     "7010": Row("source address not on the allow list", Reading.AUTHENTICATION, _ALLOW_LIST),
-    "7011": Row("invalid attribute value", Reading.PERMANENT, _OUR_FORM),
+    "7011": Row("invalid attribute value", Reading.PERMANENT, _OUR_FORM, per_record=True),
     "7012": Row("more than 100 records", Reading.PERMANENT),
     "7013": Row("master profile store not found", Reading.PERMANENT, "Ask the vendor's support."),
     "7014": Row("customer or app profile not found", Reading.PERMANENT),
-    "7015": Row("customer or app profile already exists", Reading.PERMANENT),
+    "7015": Row("customer or app profile already exists", Reading.PERMANENT, per_record=True),
     "7016": Row("unknown error", Reading.TRY_AGAIN),
-    "7017": Row("attribute does not exist in the profile store", Reading.PERMANENT, "Have it added to the tenant."),
+    "7017": Row(
+        "attribute does not exist in the profile store",
+        Reading.PERMANENT,
+        "Have it added to the tenant.",
+        per_record=True,
+    ),
     "7018": Row(
         "invalid app profile, or app not linked to this client",
         Reading.PERMANENT,
         "Check app_id: it is the id of the tenant's app asset, for example a_636035705699961900.",
     ),
     "7019": Row("request expired", Reading.TRY_AGAIN),
-    "7020": Row("the tenant's limit of calls a second is reached", Reading.TRY_AGAIN, "Set requests_per_second."),
+    "7020": Row("the tenant's limit of calls a second is reached", Reading.SLOWER, "Set requests_per_second."),
     "7203": Row("customer not found", Reading.PERMANENT),
     "7208": Row("source address not on the allow list", Reading.AUTHENTICATION, _ALLOW_LIST),
     "7600": Row("no result found", Reading.WAITING),
@@ -102,7 +110,8 @@ _CHECK_HOST = "Check the connection's host or region."
 # Contract 6, last paragraph: the HTTP status counts only where no code can be read.
 HTTP_STATUSES: tuple[tuple[Iterable[int], Row], ...] = (
     ((401, 403), Row("authentication failed", Reading.AUTHENTICATION, _CHECK_KEY)),
-    ((408, 425, 429), Row("try again later", Reading.TRY_AGAIN)),
+    ((408, 425), Row("try again later", Reading.TRY_AGAIN)),
+    ((429,), Row("too many calls", Reading.SLOWER)),
     (range(500, 600), Row("server error without a code of the service", Reading.LOST)),
     (
         range(300, 400),
@@ -237,6 +246,11 @@ def cannot_call(call: Call, reason: str) -> IMIconnectRequestError:
     return IMIconnectRequestError(f"{_start(call)} could not be made: {reason}. {_CHECK_HOST}")
 
 
+def may_be_one_records_fault(error: IMIconnectError) -> bool:
+    """Tell whether a call was refused as a whole for what may be wrong with one of its records."""
+    return error.code is not None and CODES.get(error.code, UNDOCUMENTED).per_record
+
+
 def _row(code: str) -> Row:
     return CODES.get(code, UNDOCUMENTED)
 
@@ -308,6 +322,7 @@ def _error(
 
 _ERRORS: Mapping[Reading, type[IMIconnectError]] = {
     Reading.TRY_AGAIN: IMIconnectTransientError,
+    Reading.SLOWER: IMIconnectRateLimitError,
     Reading.LOST: IMIconnectAmbiguousError,
     Reading.AUTHENTICATION: IMIconnectAuthenticationError,
     Reading.PERMANENT: IMIconnectRequestError,

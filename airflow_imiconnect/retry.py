@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_imiconnect.errors import IMIconnectError, IMIconnectTransientError
+from airflow_imiconnect.errors import IMIconnectError, IMIconnectRateLimitError, IMIconnectTransientError
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,8 @@ class RetryPolicy:
     """
     Exponential waits with full jitter, bounded by count and by time.
 
-    :param max_attempts: calls in all, the first one included
+    :param max_attempts: calls in all, the first one included; "too many calls" is bounded by time alone, since all
+        calls slow down for it
     :param max_seconds: no wait that would end later than this after the first call
     :param first_wait: the longest wait after the first failure, in seconds; it doubles each time
     :param longest_wait: where the doubling ends, in seconds
@@ -34,9 +35,11 @@ class RetryPolicy:
         :param elapsed: seconds since the first call began
         :param chance: a random number from 0 to 1, the jitter
         """
-        if not isinstance(error, IMIconnectTransientError) or attempt >= self.max_attempts:
+        if not isinstance(error, IMIconnectTransientError):
             return None
-        wait = chance * min(self.longest_wait, self.first_wait * 2.0 ** (attempt - 1))
+        if attempt >= self.max_attempts and not isinstance(error, IMIconnectRateLimitError):
+            return None
+        wait = chance * min(self.longest_wait, self.first_wait * 2.0 ** min(attempt - 1, 30))
         if error.retry_after is not None:
             wait += min(error.retry_after, self.longest_retry_after)  # jitter on top: never earlier than asked for
         return wait if elapsed + wait <= self.max_seconds else None

@@ -21,7 +21,6 @@ def batches(items, app_id="a_1", size=100):
 def test_more_than_100_records_become_several_batches_in_order(count, sizes):
     made = batches(records(count))
     assert [len(batch.records) for batch in made] == sizes
-    assert [batch.index for batch in made] == list(range(len(sizes)))
     sent = [record["customerId"] for batch in made for record in json.loads(batch.body)["Records"]]
     assert sent == [f"C{i}" for i in range(count)]
 
@@ -37,9 +36,10 @@ def test_a_key_is_the_digest_of_operation_app_and_content():
         batches(records(2), app_id="a_2")[0].key,
         batches(records(2, name="x"))[0].key,
         batches(records(2)[::-1])[0].key,
+        batches(records(1) * 2, size=1)[1].key,
         next(make_batches(check_records(ListSource(records(2))), CREATE._replace(name="update"), "a_1")).key,
     ]
-    assert len({key, *others}) == 5
+    assert len({key, *others}) == 6
 
 
 @pytest.mark.parametrize("count", [0, 101])
@@ -67,3 +67,17 @@ def test_the_first_problem_ends_the_reading_or_is_handed_over():
     kept = list(check_records(source, on_problem=lambda raw, error: problems.append((raw.position, str(error)))))
     assert [record.position for record in kept] == ["p3"]
     assert problems == [("p1", "p1: customerId: is missing or empty"), ("p2", "p2: no valid JSON")]
+
+
+def test_a_batch_that_a_source_repeats_has_a_key_of_its_own_each_time():
+    keys = [batch.key for batch in batches(records(1) * 3, size=1)]
+    assert len(set(keys)) == 3
+    assert keys == [batch.key for batch in batches(records(1) * 3, size=1)]
+
+
+def test_halves_stand_for_the_whole():
+    (whole,) = batches(records(5))
+    first, second = whole.halves()
+    assert [r.profile.customer_id for half in (first, second) for r in half.records] == [f"C{i}" for i in range(5)]
+    assert json.loads(first.body) == {"Records": records(2)}
+    assert len({whole.key, first.key, second.key, batches(records(2))[0].key}) == 4

@@ -11,6 +11,7 @@ from airflow_imiconnect.errors import (
     IMIconnectAmbiguousError,
     IMIconnectAuthenticationError,
     IMIconnectError,
+    IMIconnectRateLimitError,
     IMIconnectRequestError,
     IMIconnectTransientError,
 )
@@ -156,7 +157,7 @@ def test_a_list_that_accepts_and_refuses_is_ambiguous():
 CONTRACT_READINGS = {
     "permanent": IMIconnectRequestError,
     "try again": IMIconnectTransientError,
-    "try again, slower": IMIconnectTransientError,
+    "try again, slower": IMIconnectRateLimitError,
     "permanent, unless we may have created it ourselves": IMIconnectRequestError,
 }
 AUTHENTICATION = {"7001", "7002", "7010", "7208"}
@@ -207,7 +208,7 @@ HTTP_ROWS = [
     (403, IMIconnectAuthenticationError, IMIconnectAuthenticationError),
     (408, IMIconnectTransientError, IMIconnectTransientError),
     (425, IMIconnectTransientError, IMIconnectTransientError),
-    (429, IMIconnectTransientError, IMIconnectTransientError),
+    (429, IMIconnectRateLimitError, IMIconnectRateLimitError),
     (500, IMIconnectAmbiguousError, IMIconnectTransientError),
     (502, IMIconnectAmbiguousError, IMIconnectTransientError),
     (599, IMIconnectAmbiguousError, IMIconnectTransientError),

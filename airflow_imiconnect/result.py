@@ -1,0 +1,122 @@
+"""What became of a submission: deliveries counted, what was not taken written down, the task's result or its error."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from airflow_imiconnect.batches import Batch
+from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectPermanentError
+from airflow_imiconnect.models import Receipt, RecordResult
+from airflow_imiconnect.outcome import ALREADY_EXISTS, FailedRecord, records_failed
+from airflow_imiconnect.protocol import Operation
+from airflow_imiconnect.rejects import RejectsFile
+from airflow_imiconnect.sources import RawRecord
+from airflow_imiconnect.submission import Delivery
+
+
+class SubmissionResult:
+    """
+    What became of a submission so far: it counts deliveries, and writes what was not taken to the rejects.
+
+    :param rejects: open for as long as deliveries are added
+    :param resumes: whether another try of the task knows what this one sent
+    """
+
+    def __init__(self, operation: Operation, app_id: str, rejects: RejectsFile, *, resumes: bool = False) -> None:
+        self.operation = operation
+        self.app_id = app_id
+        self.rejects = rejects
+        self.resumes = resumes
+        self.records = 0
+        self.accepted = 0
+        self.invalid = 0
+        self.batches = 0
+        self.known_batches = 0
+        self.transids: list[str] = []
+        self.resent: list[str] = []
+        self._refused: list[FailedRecord] = []
+        self._errors: list[IMIconnectError] = []
+
+    def add_invalid(self, raw: RawRecord, error: IMIconnectInvalidRecordError) -> None:
+        """Count a record that can never be right."""
+        self.records += 1
+        self.invalid += 1
+        why = f"{error.field}: {error.reason}" if error.field else error.reason
+        self.rejects.add("invalid", position=raw.position, description=why, record=raw.record)
+
+    def add(self, delivery: Delivery) -> None:
+        """Count a batch that was answered for, by the service or by the ledger, or that failed."""
+        self.records += len(delivery.batch.records)
+        if delivery.receipt is None:
+            if delivery.error:
+                first, last = delivery.batch.records[0].position, delivery.batch.records[-1].position
+                count = len(delivery.batch.records)
+                self.fail(delivery.error.with_context(f"The call held {count} records, from {first} to {last}."))
+            return
+        receipt = delivery.receipt
+        self.batches += 1
+        self.known_batches += delivery.known
+        if receipt.state == "queued":
+            self.transids += receipt.transids
+            self.resent += receipt.transids if delivery.resent else ()
+        refused = [r for r in receipt.refused if not (delivery.resent and r.code == ALREADY_EXISTS)]
+        self.accepted += len(delivery.batch.records) - len(refused)
+        for result in refused:
+            self._add_refused(delivery.batch, receipt, result)
+
+    def fail(self, error: IMIconnectError) -> None:
+        """Remember what ended the submission before its time."""
+        self._errors.append(error)
+
+    def _add_refused(self, batch: Batch, receipt: Receipt, result: RecordResult) -> None:
+        self._refused.append(FailedRecord(result.customer_id, result.code, result.description, receipt.transid))
+        found = [record for record in batch.records if record.profile.customer_id == result.customer_id]
+        record = found[0] if len(found) == 1 else None  # one customer on several devices: the answer does not tell
+        self.rejects.add(
+            "refused",
+            customer_id=result.customer_id,
+            code=result.code,
+            description=result.description,
+            position=record.position if record else None,
+            transid=receipt.transid or None,
+            record=record.profile.to_wire() if record else None,
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return the task's result."""
+        return {
+            "operation": self.operation.name,
+            "app_id": self.app_id,
+            "records": self.records,
+            "accepted": self.accepted,
+            "invalid": self.invalid,
+            "refused": len(self._refused),
+            "transids": self.transids,
+            "resent": self.resent,
+            "rejects": self.rejects.uri,
+        }
+
+    def error(self, *, tolerate_refused: bool) -> IMIconnectError | None:
+        """Return the error that the task must end with, if any."""
+        if self._errors:
+            # What stopped it all is a permanent error, if there is one; the passing ones were only interrupted by it.
+            first = next(
+                (error for error in self._errors if isinstance(error, IMIconnectPermanentError)), self._errors[0]
+            )
+            return first.with_context(self._so_far())
+        if self._refused and not tolerate_refused:
+            failures = Counter(record.code for record in self._refused)
+            start = f"IMIconnect refused {len(self._refused)} of {self.records} records for app {self.app_id}"
+            return records_failed(start, failures, self._refused, self.rejects.uri)
+        return None
+
+    def _so_far(self) -> str:
+        if not self.accepted:
+            return "No record was accepted."
+        then = "another try continues from there" if self.resumes else "their transactions are in XCom return_value"
+        return f"{self.accepted} records were accepted in {self.batches} batches: {then}."
+
+    def __str__(self) -> str:
+        counts = f"{self.accepted} accepted, {self.invalid} invalid, {len(self._refused)} refused"
+        known = f" Earlier tries had sent {self.known_batches} of the batches." if self.known_batches else ""
+        return f"IMIconnect app {self.app_id}: {self.records} records in {self.batches} batches: {counts}.{known}"

@@ -1,0 +1,186 @@
+import json
+import threading
+import time
+
+import pytest
+
+from airflow_imiconnect.ledger import Entry, Ledger
+from airflow_imiconnect.models import Receipt, RecordResult
+
+T = Receipt("T1", "queued")
+
+
+class Store(dict):
+    """A store of JSON values that counts its writes."""
+
+    def __init__(self, delay=0.0):
+        super().__init__()
+        self.writes = 0
+        self.delay = delay
+
+    def set(self, key, value):
+        json.dumps(value)
+        assert value is not None
+        time.sleep(self.delay)
+        self.writes += 1
+        self[key] = json.loads(json.dumps(value))
+
+
+def test_an_intention_is_stored_before_it_is_acted_upon():
+    store = Store()
+    Ledger(store).intend("k")
+    assert Ledger(store).find("k") == Entry(resent=True)
+    assert Ledger(store).find("other") is None
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        T,
+        Receipt("T1", "queued", (), ("T2", "T3")),
+        Receipt("", "finished"),
+        Receipt("T1", "queued", (RecordResult("C1", "7015", "exists"),)),
+    ],
+)
+@pytest.mark.parametrize("resent", [False, True])
+def test_an_acceptance_comes_back_as_it_was(receipt, resent):
+    store = Store()
+    ledger = Ledger(store)
+    ledger.intend("k")
+    ledger.accept("k", receipt, resent=resent)
+    ledger.flush()
+    assert Ledger(store).find("k") == Entry(receipt, resent=resent)
+
+
+def test_an_acceptance_is_stored_with_the_next_intention():
+    store = Store()
+    ledger = Ledger(store)
+    ledger.intend("a")
+    ledger.accept("a", T, resent=False)
+    assert Ledger(store).find("a") == Entry(resent=True)
+    ledger.intend("b")
+    assert Ledger(store).find("a") == Entry(T)
+    assert store.writes == 2
+
+
+def test_only_failed_results_are_kept():
+    store = Store()
+    ledger = Ledger(store)
+    ledger.accept(
+        "k",
+        Receipt("T", "queued", (RecordResult("C1", "1000", "QUEUED"), RecordResult("C2", "7003", "x"))),
+        resent=False,
+    )
+    ledger.flush()
+    assert Ledger(store).find("k").receipt.results == (RecordResult("C2", "7003", "x"),)
+
+
+def test_a_withdrawn_intention_was_never_there():
+    store = Store()
+    ledger = Ledger(store)
+    ledger.intend("a")
+    ledger.withdraw("a")
+    ledger.intend("b")
+    again = Ledger(store)
+    assert again.find("a") is None
+    assert again.find("b") == Entry(resent=True)
+
+
+def test_ten_thousand_batches_are_a_few_small_values():
+    store = Store()
+    ledger = Ledger(store)
+    for number in range(10_000):
+        ledger.accept(f"{number:032}", Receipt(f"5f1c0d0e-0000-4000-8000-{number:012}", "queued"), resent=False)
+    ledger.flush()
+    assert len(store) < 100
+    assert max(len(json.dumps(value)) for value in store.values()) < 64_000
+    again = Ledger(store)
+    assert again.known == 10_000
+    assert again.find(f"{9999:032}").receipt.transid.endswith("9999")
+
+
+def test_an_acceptance_goes_where_its_intention_stands():
+    store = Store()
+    ledger = Ledger(store)
+    for number in range(2_000):
+        ledger.intend(f"{number:032}")
+    ledger.accept(f"{0:032}", T, resent=False)
+    ledger.flush()
+    again = Ledger(store)
+    assert (again.known, again.find(f"{0:032}")) == (2_000, Entry(T))
+
+
+def test_one_write_serves_all_who_wait():
+    store = Store(delay=0.02)
+    ledger = Ledger(store)
+
+    def work(thread):
+        for number in range(5):
+            ledger.intend(f"{thread}-{number}")
+            assert Ledger(store).find(f"{thread}-{number}")
+            ledger.accept(f"{thread}-{number}", T, resent=False)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.writes < 20, "40 intentions and as many acceptances"
+
+
+def test_a_failed_write_is_made_up_for():
+    store = Store()
+    ledger = Ledger(store)
+    store.set, original = None, store.set
+    with pytest.raises(TypeError):
+        ledger.intend("a")
+    store.set = original
+    ledger.flush()
+    assert Ledger(store).find("a")
+
+
+def finished(store, mark):
+    ledger = Ledger(store, mark)
+    ledger.intend("k")
+    ledger.accept("k", T, resent=False)
+    ledger.finish()
+
+
+def test_after_a_full_success_a_clear_sends_everything_again():
+    store = Store()
+    finished(store, mark=2)
+    assert Ledger(store, mark=3).find("k") is None
+    finished(store, mark=3)
+    assert Ledger(store, mark=4).find("k") is None
+
+
+def test_a_worker_that_died_after_the_last_batch_sends_nothing_again():
+    store = Store()
+    finished(store, mark=2)
+    assert Ledger(store, mark=2).find("k") == Entry(T)
+
+
+def test_after_a_failure_a_clear_continues():
+    store = Store()
+    ledger = Ledger(store, mark=2)
+    ledger.accept("k", T, resent=False)
+    ledger.flush()
+    assert Ledger(store, mark=3).find("k") == Entry(T)
+
+
+def test_a_try_that_failed_after_a_clear_is_continued_too():
+    store = Store()
+    finished(store, mark=2)
+    ledger = Ledger(store, mark=3)
+    ledger.accept("new", T, resent=False)
+    ledger.flush()
+    assert Ledger(store, mark=3).find("new") == Entry(T)
+    assert Ledger(store, mark=3).find("k") is None
+
+
+def test_without_a_store_nothing_is_remembered_and_nothing_fails():
+    ledger = Ledger(None)
+    ledger.intend("k")
+    ledger.accept("k", T, resent=False)
+    ledger.finish()
+    assert ledger.find("k") is None
