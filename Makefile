@@ -21,9 +21,10 @@ demo: venv ## submit 250 sample profiles from a real Airflow to a local IMIconne
 	@$(BIN)/python dev/demo.py
 
 test: venv ## run the tests; ARGS="-k csv -x" is handed to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: test ## run every test, the slow ones too
+test-all: venv ## run every test, the slow ones too
+	@$(BIN)/python -m pytest $(ARGS)
 
 ui: venv ## the same Airflow with its web pages (PORT=8080) and the simulator (SIMULATOR_PORT=8085)
 	@$(BIN)/python dev/ui.py

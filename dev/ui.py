@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOST = "127.0.0.1"
-HOME = local.PROJECT / ".demo" / "ui"
+HOME = Path(os.environ.get("UI_HOME") or local.PROJECT / ".demo" / "ui")
 LOG = HOME / "ui.log"
 APP_ID = "a_636035705699961900"
 PARTS = {  # without their own log servers, which would listen on every address

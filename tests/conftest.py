@@ -24,6 +24,7 @@ AIRFLOWS_OWN_WARNINGS = (r"ignore:Using `httpx` with `starlette.testclient` is d
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than half a minute; run by make test-all, not by make test")
     for warning in AIRFLOWS_OWN_WARNINGS:
         config.addinivalue_line("filterwarnings", warning)
 
@@ -39,6 +40,6 @@ def airflow_database():
 
 
 @pytest.fixture(scope="session")
-def example_dags(airflow_database):  # noqa: ARG001 - named, so that it is made first
+def example_dags(airflow_database):
     """The DAGs of dags/ by id, stored as the DAG processor would."""
     return local_airflow.load_dags()

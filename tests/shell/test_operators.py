@@ -100,7 +100,7 @@ def test_several_files_and_a_relative_path(sim, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, content in FILES.items():
         Path(name).write_text(content)
-    assert submit(path=["a.json", str(tmp_path / "a.csv")], batch_size=2)["records"] == 6
+    assert submit(path=["a.json", str(tmp_path / "a.csv")], batch_size=2, max_concurrency=1)["records"] == 6
     assert created(sim) == ["C0", "C1", "C2", "C0", "C1", "C2"]
 
 

@@ -1,0 +1,58 @@
+"""The routes. The API's answers are decided behind them; here a request becomes values and an outcome a response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from airflow_imiconnect.simulator.gateway import Gateway, Outcome
+from airflow_imiconnect.simulator.wire import Unfinished, Wire, json_response, response_to
+
+BASE = "/resources/v2"
+_PAGE_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "x-content-type-options": "nosniff",
+}
+
+
+def create_app(gateway: Gateway, wire: Wire, *, latency: float, page: Callable[[bool], str]) -> FastAPI:
+    """
+    Return the application: create and status, a page for people, and ``/healthz``.
+
+    Update, get and delete are not simulated: a known path with another method is answered HTTP 405, other paths 404.
+
+    :param latency: seconds that each API call waits for its answer
+    :param page: writes the page; told whether it shall reload itself
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    async def answer(outcome: Outcome) -> Response:
+        await wire.pause(latency)
+        return response_to(outcome, wire)
+
+    @app.post(BASE + "/customerappprofile/{app_id}")
+    async def create(app_id: str, request: Request) -> Response:
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Unfinished()  # it never arrived
+        return await answer(gateway.create(request.headers.get("key"), app_id, body))
+
+    @app.get(BASE + "/profile/status/{transid}")
+    async def status(transid: str, request: Request) -> Response:
+        return await answer(gateway.status(request.headers.get("key"), transid))
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return json_response({"status": "ok"}, 200)
+
+    @app.get("/")
+    async def index(live: str = "1") -> Response:
+        text = page(live != "0").encode("utf-8", "replace")
+        return Response(text, media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS)
+
+    return app
