@@ -1,6 +1,7 @@
 """The protocol is tested with values alone: the contract's tables, row by row."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -327,7 +328,7 @@ JSON = st.recursive(
 BODIES = st.binary(max_size=64) | JSON.map(lambda value: json.dumps(value).encode())
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=100_000 if os.environ.get("IMICONNECT_TESTS") == "long" else 600, deadline=None)
 @given(body=BODIES, http_status=st.integers(100, 600), headers=st.dictionaries(st.just("Retry-After"), st.text()))
 def test_only_typed_values_or_our_errors_come_out(body, http_status, headers):
     got = protocol.Answer(http_status, body, headers)

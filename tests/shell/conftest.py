@@ -65,8 +65,26 @@ class _Everything:
 
 @pytest.fixture
 def no_waiting(monkeypatch):
-    """Tasks try again at once."""
-    monkeypatch.setattr(operators, "RetryPolicy", partial(RetryPolicy, first_wait=0.0))
+    """Tasks try again after a twentieth of the usual waits."""
+    monkeypatch.setattr(operators, "RetryPolicy", partial(RetryPolicy, first_wait=0.05))
+
+
+class Store(dict):
+    """Airflow's task_state_store for one task, kept across its tries."""
+
+    def set(self, key, value):
+        self[key] = json.loads(json.dumps(value))
+
+
+class Ti:
+    """As much of a task instance as a task needs."""
+
+    def __init__(self, max_tries=2):
+        self.max_tries = max_tries
+        self.pushed = {}
+
+    def xcom_push(self, key, value):
+        self.pushed[key] = json.loads(json.dumps(value))
 
 
 def record(number, **attributes):

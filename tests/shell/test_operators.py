@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from conftest import APP, KEY, record, records
+from conftest import APP, KEY, Ti, record, records
 
 from airflow_imiconnect.errors import (
     IMIconnectAuthenticationError,
@@ -20,16 +20,6 @@ from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 DATA = Path(__file__).parents[1] / "data"
 CHANNELS = ["facebook", "twitter", "wechat", "in_app", "push"]
 SECRET = "planted-value"
-
-
-class Ti:
-    """As much of a task instance as a failing task needs."""
-
-    def __init__(self):
-        self.pushed = {}
-
-    def xcom_push(self, key, value):
-        self.pushed[key] = json.loads(json.dumps(value))
 
 
 def submit(ti=None, **arguments):
@@ -238,7 +228,7 @@ def test_a_wrong_key_and_an_unknown_app(sim, connect):
 def test_an_error_in_the_middle_says_and_keeps_what_was_accepted(simulator):
     sim = simulator(faults={3: "7010"})
     ti = Ti()
-    with pytest.raises(IMIconnectAuthenticationError, match="200 records had been accepted in 2 calls"):
+    with pytest.raises(IMIconnectAuthenticationError, match="200 records were accepted in 2 batches"):
         submit(ti, records=records(500), max_concurrency=1)
     assert len(sim.calls) == 3
     assert ti.pushed["return_value"]["transids"] == [call.transid for call in sim.calls if call.accepted]

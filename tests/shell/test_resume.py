@@ -1,0 +1,116 @@
+"""A later try continues where an earlier one stopped. The simulator is the witness of what was sent and taken."""
+
+import json
+import re
+
+import pytest
+from conftest import APP, Store, Ti, record, records
+
+from airflow_imiconnect.errors import IMIconnectError, IMIconnectRecordsFailedError
+from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
+
+
+def attempt(store, items, *, max_tries=2, **arguments):
+    """One try of the task, in a worker of its own."""
+    arguments = {"batch_size": 5, "max_concurrency": 1, **arguments}
+    operator = IMIconnectCreateAppProfileOperator(task_id="submit", records=items, **arguments)
+    return operator.execute({"ti": Ti(max_tries), "task_state_store": store})
+
+
+def sent(sim):
+    return [call.customer_ids[0] for call in sim.calls if call.kind == "create"]
+
+
+def test_a_retry_sends_only_the_rest_and_returns_the_whole(simulator):
+    sim = simulator(faults={3: "7010"})
+    store = Store()
+    with pytest.raises(
+        IMIconnectError, match="10 records were accepted in 2 batches: another try continues from there"
+    ):
+        attempt(store, records(25))
+    result = attempt(store, records(25))
+    assert sent(sim) == ["C0", "C5", "C10", "C10", "C15", "C20"]
+    assert (result["records"], result["accepted"], result["resent"]) == (25, 25, [])
+    assert result["transids"] == [call.transid for call in sim.calls if call.accepted]
+
+
+def test_a_batch_whose_answer_was_lost_for_good_is_resent_and_reported(simulator, no_waiting):
+    sim = simulator(faults=dict.fromkeys(range(2, 7), "reset_after"))
+    store = Store()
+    with pytest.raises(IMIconnectError, match="may have happened"):
+        attempt(store, records(15))
+    result = attempt(store, records(15))
+    assert result["accepted"] == 15
+    assert result["resent"] == [result["transids"][1]]
+    assert len(sim.profiles[APP]) == 15
+
+
+def test_after_a_success_the_same_try_again_sends_nothing_and_gives_the_same_result(simulator):
+    sim = simulator()
+    store = Store()
+    first = attempt(store, records(12))
+    assert attempt(store, records(12)) == first
+    assert len(sent(sim)) == 3
+
+
+def test_after_a_success_a_clear_sends_everything_again(simulator):
+    sim = simulator()
+    store = Store()
+    attempt(store, records(12), max_tries=2)
+    attempt(store, records(12), max_tries=3)
+    assert len(sent(sim)) == 6
+
+
+def test_a_changed_record_is_sent_though_the_rest_is_known(simulator):
+    sim = simulator(faults={3: "7010"})
+    store = Store()
+    with pytest.raises(IMIconnectError):
+        attempt(store, records(15))
+    changed = records(15)
+    changed[7] = record(7, twitter_name="new")
+    attempt(store, changed)
+    assert sent(sim) == ["C0", "C5", "C10", "C5", "C10"]
+
+
+def test_refusals_of_an_earlier_try_are_in_the_result_and_the_rejects_of_the_later(simulator, tmp_path):
+    sim = simulator(queue_time=None, faults={3: "7010"})
+    sim.seed_profile(APP, "C1")
+    store, rejects = Store(), tmp_path / "rejects.jsonl"
+    with pytest.raises(IMIconnectError, match="7010"):
+        attempt(store, records(15), rejects_path=str(rejects))
+    rejects.unlink()
+    with pytest.raises(IMIconnectRecordsFailedError, match="refused 1 of 15"):
+        attempt(store, records(15), rejects_path=str(rejects))
+    (line,) = map(json.loads, rejects.read_text().splitlines())
+    assert (line["position"], line["code"], line["record"]) == ("records[1]", "7015", record(1))
+
+
+@pytest.mark.parametrize("name", ["missing psid", "bad status"])
+def test_one_bad_record_is_refused_alone(simulator, tmp_path, name):
+    bad = {"missing psid": {"channel": "fb"}, "bad status": {"status": "1", "channel": "rt"}}[name]
+    sim = simulator(whole_call=True)
+    items = records(100)
+    items[37] = {"customerId": "BAD", "Attributes": {"status": "1", **bad}}
+    rejects = tmp_path / "rejects.jsonl"
+    result = attempt(Store(), items, batch_size=100, on_invalid="skip", rejects_path=str(rejects))
+    assert (result["accepted"], result["refused"]) == (99, 1)
+    assert len(sim.profiles[APP]) == 99
+    (line,) = map(json.loads, rejects.read_text().splitlines())
+    assert (line["position"], line["stage"], line["customerId"], line["record"]) == (
+        "records[37]",
+        "refused",
+        "BAD",
+        items[37],
+    )
+
+
+def test_fail_stops_and_says_which_call_it_was(simulator):
+    simulator(whole_call=True)
+    items = [*records(5), {"customerId": "BAD", "Attributes": {"status": "1", "channel": "fb"}}, *records(5)]
+    with pytest.raises(IMIconnectError, match=r"7003.*from records\[5\] to records\[9\]. 5 records were accepted"):
+        attempt(Store(), items)
+
+
+def test_without_a_store_one_warning_says_that_resume_is_off(sim, everything_logged):
+    IMIconnectCreateAppProfileOperator(task_id="submit", records=records(300)).execute({})
+    assert len(re.findall(r"warning.*Resume is off, it needs Airflow 3\.3", everything_logged.text)) == 1
