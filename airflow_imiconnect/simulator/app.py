@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from airflow_imiconnect.simulator.gateway import Gateway, Outcome
+from airflow_imiconnect.simulator.page import Page
 from airflow_imiconnect.simulator.wire import Unfinished, Wire, json_response, response_to
 
 BASE = "/resources/v2"
@@ -19,14 +18,14 @@ _PAGE_HEADERS = {
 }
 
 
-def create_app(gateway: Gateway, wire: Wire, *, latency: float, page: Callable[[bool], str]) -> FastAPI:
+def create_app(gateway: Gateway, wire: Wire, *, latency: float, page: Page) -> FastAPI:
     """
     Return the application: create and status, a page for people, and ``/healthz``.
 
     Update, get and delete are not simulated: a known path with another method is answered HTTP 405, other paths 404.
 
     :param latency: seconds that each API call waits for its answer
-    :param page: writes the page; told whether it shall reload itself
+    :param page: writes the page
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -51,8 +50,8 @@ def create_app(gateway: Gateway, wire: Wire, *, latency: float, page: Callable[[
         return json_response({"status": "ok"}, 200)
 
     @app.get("/")
-    async def index(live: str = "1") -> Response:
-        text = page(live != "0").encode("utf-8", "replace")
+    async def index(live: str = "1", app: str = "") -> Response:
+        text = page.render(live=live != "0", open_app=app).encode("utf-8", "replace")
         return Response(text, media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS)
 
     return app

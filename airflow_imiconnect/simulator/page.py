@@ -80,8 +80,13 @@ class Page:
         environment.filters["date"] = lambda seconds: _moment(seconds).strftime("%Y-%m-%d %H:%M:%S UTC")
         self._template = environment.get_template("page.html")
 
-    def render(self, live: bool) -> str:  # noqa: FBT001 - one page, two forms
-        """Return the page as of now; ``live`` makes it reload itself."""
+    def render(self, *, live: bool, open_app: str) -> str:
+        """
+        Return the page as of now.
+
+        :param live: make it reload itself
+        :param open_app: the app whose profiles are listed; "" for the first that has some
+        """
         service = self._gateway.service
         with service.lock:
             calls = self._gateway.calls
@@ -92,7 +97,8 @@ class Page:
             live=live,
             moment=service.clock(),
             totals=_totals(calls, sum(app.total for app in apps)),
-            apps=sorted(apps, key=lambda app: app.total == 0),  # the empty ones last
+            apps=apps,
+            open_app=open_app if open_app in self._apps else next((app.app_id for app in apps if app.total), ""),
             transactions=[_transaction_row(transaction) for transaction in transactions],
             transactions_more=count - len(transactions),
             calls=calls[: -CALLS_SHOWN - 1 : -1],

@@ -121,7 +121,7 @@ class Simulator:
 
     def _create_app(self, wire: Wire) -> FastAPI:
         page = Page(self._gateway, url=self.url, apps=self.apps, settings=self._settings)
-        return create_app(self._gateway, wire, latency=self._latency, page=page.render)
+        return create_app(self._gateway, wire, latency=self._latency, page=page)
 
     # -- pointing at it --
 
