@@ -70,6 +70,7 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as BaseSensorOperator has it
         """Wait, and return the outcome."""
+        self._finished = {}  # one object may be run several times, in dag.test()
         try:
             return super().execute(context)
         except AirflowSensorTimeout as timeout:
@@ -80,9 +81,10 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         transactions = Transactions.of(unrendered(self.transids))
         waiting = [transid for transid in transactions.transids if transid not in self._finished]
         self._finished |= {status.transid: status for status in self._ask(waiting) if status.state != "waiting"}
-        left = len(transactions.transids) - len(self._finished)
+        left = sum(transid not in self._finished for transid in waiting)
         if left:
-            self.log.info("%d of %d transactions are finished.", len(self._finished), len(transactions.transids))
+            total = len(transactions.transids)
+            self.log.info("%d of %d transactions are finished.", total - left, total)
             return PokeReturnValue(is_done=False)
         if not transactions.transids:
             self.log.warning("There are no transactions to wait for.")

@@ -86,6 +86,14 @@ def test_what_is_no_transid_is_refused(sim, transids):
     assert not sim.calls
 
 
+def test_one_sensor_object_may_be_run_several_times(simulator):
+    simulator(queue_time=0.2)
+    task = sensor(submit(records=records(1)))
+    assert task.execute({})["transactions"] == 1
+    task.transids = submit(records=records(3)[1:])
+    assert task.execute({})["records"] == 2
+
+
 # -- some failed --
 
 
