@@ -157,8 +157,12 @@ def plan_of(faults: Faults | None) -> Plan:
     return lambda kind, number: table.get((kind, number))
 
 
-def _fault(value: str | Fault | None) -> Fault | None:
-    return Fault.parse(value) if isinstance(value, str) else value
+def _fault(value: object) -> Fault | None:
+    if value is None or isinstance(value, Fault):
+        return value
+    if isinstance(value, str):
+        return Fault.parse(value)
+    raise ValueError(f"A fault is a name like 'reset_after' or '7006', or a Fault, not {value!r}.")
 
 
 def _call(key: int | tuple[str, int]) -> tuple[str, int]:
