@@ -214,6 +214,8 @@ def main() -> int:
     terminal = local.divert_chatter(LOG)
     try:
         port, simulator_port = port_from("PORT", 8080), port_from("SIMULATOR_PORT", 8085)
+        if port == simulator_port:
+            raise local.DemoError("PORT and SIMULATOR_PORT must be two different ports.")  # noqa: TRY301 - told below
         print("Starting Airflow and the simulator of IMIconnect; this takes about half a minute ...", file=terminal)
         serve(port, simulator_port, terminal)
     except KeyboardInterrupt:

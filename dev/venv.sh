@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make or renew .venv: Airflow, this package (editable) and the tools that check it, in the versions of constraints.txt.
 # Installs nothing when .venv is up to date. Called by make; PYTHON=... chooses the Python.
+# With --find-python it only prints the Python that it would take, or says why there is none.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -54,6 +55,7 @@ is_chosen_python() { [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$(ve
 
 pip() { "$VENV/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
 
+if [ "${1:-}" = --find-python ]; then choose_python; say "$PYTHON"; exit; fi
 wanted=$(fingerprint)
 if is_whole && is_chosen_python; then
     [ "$(cat "$STAMP")" != "$wanted" ] || exit 0
