@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from airflow_imiconnect.batches import Batch
@@ -72,22 +73,28 @@ class Engine:
         """
         source = _Source(batches)
         pending: deque[Future[list[Delivery]]] = deque()
-        try:
-            with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="imiconnect") as pool:
-                for batch in source:
-                    pending.append(pool.submit(self._deliver, batch))
-                    self._wait_for_a_free_thread(pending)
-                    while pending and (pending[0].done() or len(pending) > _READ_AHEAD * self.max_concurrency):
-                        yield from pending.popleft().result()
-                    if self._stopped.is_set():
-                        break
-                while pending:
+        with self._threads() as pool:
+            for batch in source:
+                pending.append(pool.submit(self._deliver, batch))
+                self._wait_for_a_free_thread(pending)
+                while pending and (pending[0].done() or len(pending) > _READ_AHEAD * self.max_concurrency):
                     yield from pending.popleft().result()
-        finally:
-            self._stopped.set()
-            self.ledger.flush()
+                if self._stopped.is_set():
+                    break
+            while pending:
+                yield from pending.popleft().result()
         if source.error:
             raise source.error
+
+    @contextmanager
+    def _threads(self) -> Iterator[ThreadPoolExecutor]:
+        """However it ends, also by the task's timeout: nothing more is sent, and what was in flight is recorded."""
+        with ExitStack() as at_the_end, ThreadPoolExecutor(self.max_concurrency, "imiconnect") as pool:
+            at_the_end.callback(self.ledger.flush)
+            try:
+                yield pool
+            finally:
+                self._stopped.set()
 
     def _wait_for_a_free_thread(self, pending: Iterable[Future[list[Delivery]]]) -> None:
         running = [future for future in pending if not future.done()]

@@ -188,6 +188,29 @@ def test_a_source_that_breaks_off_is_an_error_after_what_was_sent():
         next(deliveries)
 
 
+def test_a_task_that_is_ended_from_outside_stops_at_once_and_records_what_was_in_flight():
+    store, waiting = Store(), threading.Event()
+
+    def send(batch):
+        if number(batch) == 1:
+            waiting.set()
+            raise IMIconnectTransientError("not now")
+        if number(batch) == 2:
+            assert waiting.wait(5)
+            time.sleep(0.1)
+        return queued(batch)
+
+    patient = RetryPolicy(first_wait=1000, longest_wait=1000, max_seconds=1e9)
+    deliveries = Engine(send, Ledger(store), 3, policy=patient).deliver(batches(50))
+    next(deliveries)
+    started = time.monotonic()
+    deliveries.close()
+    assert time.monotonic() - started < 5
+    known = {number(batch) for batch in batches(50) if (entry := Ledger(store).find(batch.key)) and entry.receipt}
+    assert {0, 2} <= known
+    assert 1 not in known
+
+
 def test_a_bug_is_no_quiet_end():
     def send(batch):
         if number(batch) == 5:
