@@ -189,15 +189,18 @@ def test_a_source_that_breaks_off_is_an_error_after_what_was_sent():
 
 
 def test_a_task_that_is_ended_from_outside_stops_at_once_and_records_what_was_in_flight():
-    store, waiting = Store(), threading.Event()
+    store, waiting, sending = Store(), threading.Event(), threading.Event()
 
     def send(batch):
+        if number(batch) == 0:
+            assert waiting.wait(5)
+            assert sending.wait(5)
         if number(batch) == 1:
             waiting.set()
             raise IMIconnectTransientError("not now")
         if number(batch) == 2:
-            assert waiting.wait(5)
-            time.sleep(0.1)
+            sending.set()
+            time.sleep(0.2)
         return queued(batch)
 
     patient = RetryPolicy(first_wait=1000, longest_wait=1000, max_seconds=1e9)
