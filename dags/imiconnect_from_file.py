@@ -37,8 +37,7 @@ def imiconnect_from_file() -> None:
     IMIconnectProfileStatusSensor(
         task_id="wait",
         transids=submit.output,
-        mode="reschedule",  # holds no worker slot between two looks
-        poke_interval=5,
+        poke_interval=5,  # for long waits mode="reschedule", which holds no worker slot, and 60 seconds or more
         timeout=60 * 60,
     )
 

@@ -43,7 +43,7 @@ def report(outcome: dict[str, Any]) -> str:
 def imiconnect_from_task() -> None:
     """Submit what a task returns, wait until the profiles exist, and report."""
     submit = IMIconnectCreateAppProfileOperator(task_id="submit", records=new_users())
-    wait = IMIconnectProfileStatusSensor(task_id="wait", transids=submit.output, mode="reschedule", poke_interval=5)
+    wait = IMIconnectProfileStatusSensor(task_id="wait", transids=submit.output, poke_interval=5)
     report(wait.output)
 
 

@@ -125,6 +125,9 @@ def pages(tmp_path):
         process.wait(30)
 
 
+TASKS = ("new_users", "submit", "wait", "report")
+
+
 @pytest.mark.slow
 def test_the_pages_run_a_dag_and_end_without_leaving_anything(pages):
     process, api, output = pages
@@ -136,7 +139,8 @@ def test_the_pages_run_a_dag_and_end_without_leaving_anything(pages):
     assert (connection["connection_id"], connection["conn_type"]) == ("imiconnect_default", "imiconnect")
     assert tested["status"], tested
     assert eventually(lambda: ask(url)["state"] in ("success", "failed"), 120)
-    assert ask(url)["state"] == "success"
+    tasks = ask(f"{url}/taskInstances")["task_instances"]
+    assert {task["task_id"]: task["state"] for task in tasks} == dict.fromkeys(TASKS, "success")
 
     process.send_signal(signal.SIGTERM)
     assert process.wait(40) == 0
