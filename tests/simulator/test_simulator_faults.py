@@ -219,14 +219,17 @@ def test_a_redirect_without_an_address_stays_here(simulator):
 
 
 def test_down(simulator):
-    sim = simulator("down:0.4")
-    with requests.Session() as idle:
+    sim = simulator("down:1", call=2)
+    create(sim)
+    with requests.Session() as idle, socket.create_connection((sim.host, sim.port), timeout=5) as mute:
         idle.get(f"{sim.url}/healthz", timeout=5)
         with pytest.raises(requests.ConnectionError, match="reset|aborted"):
             create(sim)
+        with pytest.raises(ConnectionResetError):
+            mute.recv(1)
         with pytest.raises(requests.ConnectionError, match="refused"):
             create(sim)
-        until = time.monotonic() + 5
+        until = time.monotonic() + 10
         while time.monotonic() < until:
             try:
                 answer = create(sim)
@@ -236,8 +239,8 @@ def test_down(simulator):
                 break
         assert answer.json()["code"] == "1000"
         assert idle.get(f"{sim.url}/healthz", timeout=5).ok
-    assert witness(sim) == (False, None, None)
-    assert len(sim.calls) == 2  # those that were refused never arrived
+    assert witness(sim, 1) == (False, None, None)
+    assert len(sim.calls) == 3  # those that were refused never arrived
 
 
 def test_a_fault_may_come_after_acceptance(simulator):
@@ -282,7 +285,7 @@ def test_stop_is_not_held_up(simulator, fault):
             time.sleep(0.005)
         began = time.monotonic()
         sim.stop()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 3
 
 
 def test_stop_while_down(simulator):
@@ -291,7 +294,7 @@ def test_stop_while_down(simulator):
         create(sim)
     began = time.monotonic()
     sim.stop()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3
     sim.start()
     assert create(sim).status_code == 202
 

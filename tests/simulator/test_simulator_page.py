@@ -79,6 +79,8 @@ def test_the_latest_fifty_are_shown(sim):
     assert text.count("and 10 more") == 2  # profiles and transactions
     assert "and 40 more" in text  # calls: twenty are shown
     assert text.index("C-0059") < text.index("C-0010")
+    assert text.index("create 60<") < text.index("create 41<")
+    assert "create 40<" not in text
 
 
 def test_one_app_is_open_at_a_time(sim):

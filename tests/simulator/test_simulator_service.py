@@ -366,6 +366,7 @@ def test_what_is_looked_at_stays_as_it_was(service):
     profiles = service.profiles[APP]
     profiles["A", ""]["status"] = "changed"
     create(service, record("B"))
+    assert len(service.profiles[APP]) == 2
     assert dict(profiles) == {("A", ""): {"status": "1"}}
     assert "1 profiles" in repr(profiles)
     assert "status" not in repr(profiles)
