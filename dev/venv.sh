@@ -12,7 +12,8 @@ SUPPORTED="Python 3.10, 3.11, 3.12 or 3.13"
 say() { printf '%s\n' "$*"; }
 die() { printf 'error: %s\n' "$1" >&2; shift; for line in "$@"; do printf '       %s\n' "$line" >&2; done; exit 1; }
 
-version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+ask_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
+version_of() { ask_version "$1" 2>/dev/null; }
 is_supported() { case "$1" in 3.10 | 3.11 | 3.12 | 3.13) true ;; *) false ;; esac; }
 can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
@@ -25,7 +26,7 @@ explain_missing_venv() {
 # Sets PYTHON to the first Python that will do, or says what is wrong.
 choose_python() {
     if [ -n "${PYTHON:-}" ]; then
-        version=$(version_of "$PYTHON") || die "PYTHON=$PYTHON does not run." "Name one of $SUPPORTED."
+        version=$(ask_version "$PYTHON") || die "PYTHON=$PYTHON does not run." "Name one of $SUPPORTED."
         is_supported "$version" || die "PYTHON=$PYTHON is Python $version; this project needs $SUPPORTED."
         can_make_venv "$PYTHON" || explain_missing_venv "$PYTHON" "$version"
         return
