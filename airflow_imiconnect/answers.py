@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from airflow_imiconnect.models import RecordResult
-
-_LONGEST_TEXT = 300
+from airflow_imiconnect.models import RecordResult, one_line
 
 
 @dataclass(frozen=True)
@@ -22,10 +20,11 @@ class Body:
     failure_count: int | None
 
 
-def read_bodies(body: bytes) -> tuple[Body, ...]:
+def read_bodies(body: bytes, hide: str = "") -> tuple[Body, ...]:
     """
     Return what the answer says: one Body as a rule, several where ``response`` is a list.
 
+    :param hide: a text that no description may repeat
     Nothing comes back where no code can be read, or where a part of it is not of the documented type.
     """
     try:
@@ -33,29 +32,29 @@ def read_bodies(body: bytes) -> tuple[Body, ...]:
         if isinstance(data, dict) and "response" in data and "code" not in data:
             data = data["response"]
         items = data if isinstance(data, list) else [data]
-        return tuple(_body(item) for item in items)
+        return tuple(_body(item, hide) for item in items)
     except (ValueError, TypeError, RecursionError):
         return ()
 
 
-def _body(item: object) -> Body:
+def _body(item: object, hide: str) -> Body:
     if not isinstance(item, dict):
         raise TypeError("not an object")
     return Body(
         code=_code(item.get("code")),
-        description=_text(item.get("description")),
-        transid=_text(item.get("transid")),
-        results=tuple(_result(result) for result in _list(item.get("Results"))),
+        description=_text(item.get("description"), hide),
+        transid=_identifier(item.get("transid")),
+        results=tuple(_result(result, hide) for result in _list(item.get("Results"))),
         total_count=_count(item.get("TotalCount")),
         failure_count=_count(item.get("FailureCount")),
     )
 
 
-def _result(item: object) -> RecordResult:
+def _result(item: object, hide: str) -> RecordResult:
     if not isinstance(item, dict):
         raise TypeError("not an object")
     customer_id = item.get("customerId", item.get("customerid"))
-    return RecordResult(_text(customer_id), _code(item.get("code")), _text(item.get("description")))
+    return RecordResult(_identifier(customer_id), _code(item.get("code")), _text(item.get("description"), hide))
 
 
 def _list(value: object) -> list[object]:
@@ -76,14 +75,18 @@ def _code(value: object) -> str:
     return code
 
 
-def _text(value: object) -> str:
-    """Return a short text in one line, so that it cannot forge or flood a log."""
+def _identifier(value: object) -> str:
+    """Return an id as it is; a number is taken as well."""
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise TypeError("no text")
-    text = "".join(character if character.isprintable() else " " for character in str(value)[: 2 * _LONGEST_TEXT])
-    return " ".join(text.split())[:_LONGEST_TEXT]
+        raise TypeError("no id")
+    return str(value)
+
+
+def _text(value: object, hide: str) -> str:
+    text = _identifier(value)
+    return one_line(text.replace(hide, "***") if hide else text)
 
 
 def _count(value: object) -> int | None:

@@ -52,10 +52,10 @@ def to_strings(attributes: object, *, strict: bool = False) -> dict[str, str]:
         raise RecordProblem(None, f"must be an object of attributes, not {kind_of(attributes)}")
     strings = {}
     for name, value in attributes.items():
-        if type(name) is not str or not name:
+        if not isinstance(name, str) or not name:
             raise RecordProblem(None, "has an attribute whose name is empty or no text")
         # Most values of most files are strings already: they take the short way.
-        text = value if type(value) is str else _to_string(name, value, attributes)
+        text = value if type(value) is str else _checked_string(name, value, attributes)
         if text is not None:
             strings[name] = text
     if strings.get("status", "") not in _STATUS_VALUES:
@@ -65,8 +65,14 @@ def to_strings(attributes: object, *, strict: bool = False) -> dict[str, str]:
     return strings
 
 
+class RepeatedKey:
+    """Stands where a JSON object has a key twice: neither of its values can be believed."""
+
+
 def kind_of(value: object) -> str:
     """Name a value's kind in JSON's words, without the value."""
+    if isinstance(value, RepeatedKey):
+        return "an object that has a key twice"
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -98,6 +104,15 @@ def number_to_string(value: object) -> str | None:
     return None
 
 
+def _checked_string(name: str, value: object, attributes: Mapping[str, object]) -> str | None:
+    try:
+        return _to_string(name, value, attributes)
+    except RecordProblem:
+        raise
+    except (ValueError, TypeError, ArithmeticError):  # a number too long, a date out of bounds, a type of its own mind
+        raise RecordProblem(name, f"is {kind_of(value)} that cannot be written as text") from None
+
+
 def _to_string(name: str, value: Any, attributes: Mapping[str, object]) -> str | None:  # noqa: ANN401 - a user's own
     if isinstance(value, Enum):
         value = value.value
@@ -127,7 +142,7 @@ def _is_missing(value: object) -> bool:
 
 
 def _why_not(value: object) -> str:
-    if isinstance(value, Mapping | list | tuple | set | frozenset):
+    if isinstance(value, Mapping | list | tuple | set | frozenset | RepeatedKey):
         return "nested values are not allowed, attributes are flat"
     if isinstance(value, Real | Decimal):
         return "it must be finite"
@@ -279,10 +294,10 @@ _CHANNELS: Mapping[str, type[ChannelAttributes]] = {
 
 def channel_of(attributes: Mapping[str, object]) -> type[ChannelAttributes]:
     """Tell the channel by ``channel``, and where WeChat and Push leave it out, by attributes that only they have."""
-    named = _CHANNELS.get(str(attributes.get("channel") or ""))
-    if named:
-        return named
-    if not attributes.get("channel"):
+    channel = attributes.get("channel")
+    if isinstance(channel, str) and channel:
+        return _CHANNELS.get(channel, ChannelAttributes)
+    if channel is None or channel == "":
         if not attributes.keys().isdisjoint(("deviceId", "rtmId", "pushId", "connectStatus")):
             return PushAttributes
         if not attributes.keys().isdisjoint(("created_on", "updated_on", "nick", "wechat_user_id")):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from airflow_imiconnect.attributes import RecordProblem
@@ -38,8 +38,8 @@ class Batch:
 
     operation: Operation
     app_id: str
-    records: tuple[CheckedRecord, ...]
-    body: bytes
+    records: tuple[CheckedRecord, ...] = field(repr=False)
+    body: bytes = field(repr=False)
     key: str
 
     @classmethod
@@ -55,11 +55,11 @@ class Batch:
     def halves(self) -> tuple[Batch, Batch]:
         """Return the two batches that stand for this one."""
         middle = len(self.records) // 2
-        return self._part(self.records[:middle]), self._part(self.records[middle:])
+        return self._part(0, self.records[:middle]), self._part(1, self.records[middle:])
 
-    def _part(self, records: Sequence[CheckedRecord]) -> Batch:
+    def _part(self, number: int, records: Sequence[CheckedRecord]) -> Batch:
         body = encode([record.profile for record in records])
-        key = _digest(self.key, body)  # a part of another batch is another part, whatever it holds
+        key = _digest(self.key, str(number))  # a part of another batch is another part, whatever it holds
         return Batch(self.operation, self.app_id, tuple(records), body, key)
 
 

@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -31,6 +31,18 @@ from airflow_imiconnect.models import AppProfile, Receipt, TransactionStatus
 DEFAULT_TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 10.0
 _POOL_SIZE = 64
+_TLS_REFUSALS = frozenset(
+    {
+        "WRONG_VERSION_NUMBER",
+        "HTTP_REQUEST",
+        "UNKNOWN_PROTOCOL",
+        "UNSUPPORTED_PROTOCOL",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_UNRECOGNIZED_NAME",
+        "NO_PROTOCOLS_AVAILABLE",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -59,14 +71,22 @@ class Settings:
         :raises IMIconnectAuthenticationError: there is no profile key, or none that fits into a header
         :raises IMIconnectRequestError: the host, region or an extra cannot be right
         """
-        extra = connection.extra_dejson
+        extra = _extra(connection)
         return cls(
-            base_url=base_url(connection.host, extra.get("region"), connection.port),
+            base_url=base_url(connection.host, str(extra.get("region") or ""), connection.port),
             key=_key(connection.password, connection.conn_id),
             app_id=str(extra.get("app_id") or "").strip() or None,
             requests_per_second=_positive(extra.get("requests_per_second"), "requests_per_second"),
             timeout=_positive(extra.get("timeout"), "timeout") or DEFAULT_TIMEOUT,
         )
+
+
+def _extra(connection: Any) -> Mapping[str, object]:  # noqa: ANN401 - as above
+    extra: object = connection.extra_dejson
+    # Airflow turns what is no JSON into nothing: the call would go to the default host.
+    if not isinstance(extra, Mapping) or (not extra and (connection.extra or "{}").strip() not in ("{}", "null", '""')):
+        raise IMIconnectRequestError(f"The extra of connection {connection.conn_id!r} is no JSON object.")
+    return extra
 
 
 def _key(password: str | None, conn_id: str) -> str:
@@ -187,9 +207,7 @@ class IMIconnectHook(BaseHook):
                 stream=True,
             ) as response:
                 body = _read_body(response, call, settings.timeout)
-                # Should an answer repeat the key, it goes no further than this line.
-                body = body.replace(settings.key.encode(), b"***")
-                return protocol.Answer(response.status_code, body, response.headers)
+                return protocol.Answer(response.status_code, body, response.headers, hide=settings.key)
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _network_error(call, error) from None
 
@@ -245,8 +263,7 @@ def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
     """Say what the network said, by its kinds: messages of libraries may quote headers."""
     causes = tuple(_causes(error))
     if isinstance(error, requests.exceptions.SSLError) and any(isinstance(cause, ssl.SSLError) for cause in causes):
-        reason = next(cause.reason for cause in causes if isinstance(cause, ssl.SSLError))
-        return protocol.cannot_call(call, f"TLS failed ({reason or 'no reason given'})")
+        return _tls_error(call, next(cause for cause in causes if isinstance(cause, ssl.SSLError)))
     if isinstance(error, requests.exceptions.ProxyError):
         return protocol.no_answer(call, "the proxy did not take the call", sent=False)
     if isinstance(error, requests.ConnectTimeout):
@@ -259,6 +276,14 @@ def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
     if isinstance(error, requests.ReadTimeout):
         return protocol.no_answer(call, "no answer in time", sent=True)
     return protocol.no_answer(call, "the connection broke", sent=True)
+
+
+def _tls_error(call: protocol.Call, error: ssl.SSLError) -> IMIconnectError:
+    """Tell what a handshake ends with for good from what may come when the call has been sent already."""
+    reason = getattr(error, "reason", None) or "no reason given"
+    if isinstance(error, ssl.SSLCertVerificationError) or reason in _TLS_REFUSALS:
+        return protocol.cannot_call(call, f"TLS failed ({reason})")
+    return protocol.no_answer(call, f"TLS broke ({reason})", sent=True)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

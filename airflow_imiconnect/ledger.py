@@ -12,6 +12,7 @@ write), so the batches share a few values, the segments.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from typing import Any, Protocol
 
 from airflow_imiconnect.models import Receipt, RecordResult
 
-_PREFIX = "imiconnect"
 _SEGMENT_SIZE = 24_000  # characters of JSON, roughly; Airflow warns above 64 KB
 _INTENDED = 0
 
@@ -55,10 +55,12 @@ class Ledger:
 
     :param store: where to keep it; None for no memory across tries
     :param mark: what changes when a person clears the task: Airflow's ``ti.max_tries``
+    :param service: the URL that is submitted to: what one service has taken, another has not
     """
 
-    def __init__(self, store: Store | None, mark: int = 0) -> None:
+    def __init__(self, store: Store | None, mark: int = 0, service: str = "") -> None:
         self._store = store
+        self._prefix = f"imiconnect-{hashlib.sha256(service.encode()).hexdigest()[:8]}"
         self._mark = mark
         self._lock = threading.Condition()
         self._segments: list[dict[str, Any]] = [{}]
@@ -85,9 +87,15 @@ class Ledger:
     def intend(self, key: str) -> None:
         """Store that the batch is about to be sent; returns when it is stored."""
         with self._lock:
-            if key not in self._place:
+            is_new = key not in self._place
+            if is_new:
                 self._put(key, _INTENDED)
-            self._sync()
+            try:
+                self._sync()
+            except BaseException:
+                if is_new:
+                    self._remove(key)  # it will not be sent
+                raise
 
     def accept(self, key: str, receipt: Receipt, *, resent: bool) -> None:
         """Note the service's answer; it is stored with the next intention, or by flush."""
@@ -102,11 +110,7 @@ class Ledger:
     def withdraw(self, key: str) -> None:
         """Forget the intention: the service has said that it did not take the batch."""
         with self._lock:
-            place = self._place.pop(key, None)
-            if place is not None:
-                del self._segments[place][key]
-                self._dirty.add(place)
-                self._changes += 1
+            self._remove(key)
 
     def flush(self) -> None:
         """Store what is not stored yet."""
@@ -118,17 +122,17 @@ class Ledger:
         with self._lock:
             self._sync()
         if self._store is not None:
-            self._store.set(_PREFIX, {"generation": self._generation, "finished": self._mark})
+            self._store.set(self._prefix, {"generation": self._generation, "finished": self._mark})
 
     def _load(self, store: Store) -> None:
-        head = store.get(_PREFIX) or {}
+        head = store.get(self._prefix) or {}
         self._generation = head.get("generation", 0)
         finished = head.get("finished")
         # A Clear sets max_tries anew, a retry leaves it: so the same mark after a success is a worker that died
         # before Airflow had noted the success, and another mark is a person who wants it all again.
         if finished is not None and finished != self._mark:
             self._generation += 1
-            store.set(_PREFIX, {"generation": self._generation})
+            store.set(self._prefix, {"generation": self._generation})
             return
         while (segment := store.get(self._name(len(self._segments) - 1))) is not None:
             number = len(self._segments) - 1
@@ -138,7 +142,7 @@ class Ledger:
             self._sizes.append(0)
 
     def _name(self, number: int) -> str:
-        return f"{_PREFIX}-{self._generation}-{number}"
+        return f"{self._prefix}-{self._generation}-{number}"
 
     def _put(self, key: str, value: object) -> None:
         if self._store is None:
@@ -154,6 +158,13 @@ class Ledger:
         self._sizes[place] += len(str(value))
         self._dirty.add(place)
         self._changes += 1
+
+    def _remove(self, key: str) -> None:
+        place = self._place.pop(key, None)
+        if place is not None:
+            del self._segments[place][key]
+            self._dirty.add(place)
+            self._changes += 1
 
     def _sync(self) -> None:
         """Wait until all changes made so far are stored; the lock is held, and free while the store writes."""

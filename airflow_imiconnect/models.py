@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from airflow_imiconnect.attributes import RecordProblem, kind_of, number_to_string, to_strings
 
+_LONGEST_TEXT = 300
 CUSTOMER_ID = "customerId"
 ATTRIBUTES = "Attributes"
 # Contract 3: every example writes customerId and Attributes, the prose customerid and attributes. Either is taken.
-_SPELLINGS = {
+SPELLINGS = {
     "customerId": CUSTOMER_ID,
     "customerid": CUSTOMER_ID,
     "customer_id": CUSTOMER_ID,
@@ -75,7 +76,7 @@ def _parts(record: object, *, strict: bool) -> tuple[str, dict[str, str]]:
         raise RecordProblem(None, f"a record must be an object, not {kind_of(record)}")
     fields: dict[str, object] = {}
     for key, value in record.items():
-        field = _SPELLINGS.get(key)
+        field = SPELLINGS.get(key)
         if field is None:
             raise RecordProblem(
                 str(key),
@@ -95,7 +96,10 @@ def _parts(record: object, *, strict: bool) -> tuple[str, dict[str, str]]:
 
 
 def _customer_id(value: object) -> str:
-    text = value if isinstance(value, str) else None if isinstance(value, bool) else number_to_string(value)
+    try:
+        text = value if isinstance(value, str) else None if isinstance(value, bool) else number_to_string(value)
+    except (ValueError, ArithmeticError):
+        text = None
     if text is None and value is not None:
         raise RecordProblem(CUSTOMER_ID, f"is {kind_of(value)}: a text or a number is wanted")
     if not text or not text.strip():
@@ -172,6 +176,12 @@ class TransactionStatus:
     def failed(self) -> tuple[RecordResult, ...]:
         """The records that failed."""
         return failed(self.results)
+
+
+def one_line(text: str) -> str:
+    """Return a short text in one line, so that a text of the service cannot forge or flood a log."""
+    printable = "".join(character if character.isprintable() else " " for character in text[: 2 * _LONGEST_TEXT])
+    return " ".join(printable.split())[:_LONGEST_TEXT]
 
 
 def failed(results: Iterable[RecordResult]) -> tuple[RecordResult, ...]:

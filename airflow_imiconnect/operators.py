@@ -19,7 +19,7 @@ from airflow_imiconnect.result import SubmissionResult
 from airflow_imiconnect.retry import RetryPolicy
 from airflow_imiconnect.sources import FORMATS, FileSource, ListSource, RawRecord
 from airflow_imiconnect.submission import Engine
-from airflow_imiconnect.tasks import publish, storage_path, unrendered
+from airflow_imiconnect.tasks import owner_of, publish, same_file, storage_path, unrendered
 
 
 class IMIconnectCreateAppProfileOperator(BaseOperator):
@@ -95,8 +95,8 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         app_id = self._app_id(hook)
         rejects_path = storage_path(self.rejects_path) if self.rejects_path else None
         store = self._store(context)
-        ledger = Ledger(store, context["ti"].max_tries if store is not None else 0)
-        with closing(hook), RejectsFile(rejects_path) as rejects:
+        ledger = Ledger(store, context["ti"].max_tries if store is not None else 0, hook.settings.base_url)
+        with closing(hook), RejectsFile(rejects_path, owner_of(context)) as rejects:
             result = SubmissionResult(self.operation, app_id, rejects, resumes=store is not None)
             records = self._checked(source, result)
             engine = Engine(
@@ -142,7 +142,12 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         paths = list(paths) if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
         if not paths or not all(str(path).strip() for path in paths if path is not None) or None in paths:
             raise IMIconnectInvalidRecordError("path", "it names no file")
-        return FileSource([storage_path(path) for path in paths], self.file_format, self.customer_id_column)
+        files = [storage_path(path) for path in paths]
+        if self.rejects_path and any(same_file(file, storage_path(self.rejects_path)) for file in files):
+            raise IMIconnectInvalidRecordError(
+                str(self.rejects_path), "rejects_path is an input: it would be overwritten"
+            )
+        return FileSource(files, self.file_format, self.customer_id_column)
 
     def _checked(self, source: Iterable[RawRecord], result: SubmissionResult) -> Iterator[CheckedRecord]:
         """Yield the records to send. "fail" reads the source twice: once to check all of it, once to send it."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from airflow_imiconnect.errors import IMIconnectRecordsFailedError, IMIconnectRequestError
-from airflow_imiconnect.models import TransactionStatus
+from airflow_imiconnect.models import TransactionStatus, one_line
 from airflow_imiconnect.protocol import CODES, UNDOCUMENTED
 
 _LISTED_RECORDS = 100
@@ -140,7 +140,7 @@ def records_failed(
     by_code = ", ".join(
         f"{code} x {count} ({CODES.get(code, UNDOCUMENTED).meaning})" for code, count in sorted(failures.items())
     )
-    first = ", ".join(f"{item.customer_id} ({item.code})" for item in records[:_NAMED_RECORDS])
+    first = ", ".join(f"{one_line(item.customer_id)} ({item.code})" for item in records[:_NAMED_RECORDS])
     return IMIconnectRecordsFailedError(
         f"{start}: {by_code}."
         + (f" First customer ids: {first}." if first else "")

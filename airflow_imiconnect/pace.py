@@ -56,7 +56,9 @@ class Pace:
             if now - self._slowed_at < _EPISODE:
                 return
             self._slowed_at = now
-            self._rate = max(0.1, _SLOWER * min(self._measured(now), self._rate or _FAST_ENOUGH))
+            self._rate = max(
+                min(0.1, self._limit or 0.1), _SLOWER * min(self._measured(now), self._rate or _FAST_ENOUGH)
+            )
 
     def speed_up(self) -> None:
         """Take note that a call was taken."""

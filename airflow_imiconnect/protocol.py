@@ -136,7 +136,7 @@ class Call:
     method: str
     path: str
     subject: str
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
 
     @property
     def is_write(self) -> bool:
@@ -153,12 +153,14 @@ class Answer:
     :param headers: only ``Retry-After`` is read
     :param body: as received, decompressed
     :param received_at: seconds since 1970, to read a Retry-After that is a date
+    :param hide: the profile key: should a description repeat it, it goes no further
     """
 
     status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     received_at: float = field(default_factory=time.time)
+    hide: str = field(default="", repr=False)
 
 
 def write_call(operation: Operation, app_id: str, body: bytes) -> Call:
@@ -186,7 +188,7 @@ def read_receipt(call: Call, answer: Answer) -> Receipt:
 
     :raises IMIconnectError: of the class that says what to do; ambiguous where it may have happened
     """
-    bodies = read_bodies(answer.body)
+    bodies = read_bodies(answer.body, answer.hide)
     if not bodies:
         raise _error_of_status(call, answer)
     taken = [body for body in bodies if _says_taken(body)]
@@ -194,10 +196,9 @@ def read_receipt(call: Call, answer: Answer) -> Receipt:
         raise _error_of_code(call, answer, bodies[0])
     transids = tuple(dict.fromkeys(body.transid for body in taken if body.transid))
     queued = any(_is_queued(body, answer) for body in taken)
-    if len(taken) < len(bodies) or (queued and not transids):
-        why = "names no transaction" if len(taken) == len(bodies) else "accepts a part and refuses a part"
-        raise _error(call, answer, UNREADABLE, taken[0], f"the service's answer {why}")
-    results = tuple(result for body in taken for result in body.results)
+    if queued and not transids:
+        raise _error(call, answer, UNREADABLE, taken[0], "the service's answer names no transaction")
+    results = tuple(result for body in bodies for result in body.results or _refusal(body))
     return Receipt(transids[0] if transids else "", "queued" if queued else "finished", results, transids[1:])
 
 
@@ -207,7 +208,7 @@ def read_status(call: Call, answer: Answer, transid: str) -> TransactionStatus:
 
     :raises IMIconnectError: of the class that says what to do; never for 7600, which means waiting (contract 5)
     """
-    bodies = read_bodies(answer.body)
+    bodies = read_bodies(answer.body, answer.hide)
     if not bodies:
         raise _error_of_status(call, answer, transid)
     for body in bodies:
@@ -258,7 +259,14 @@ def _row(code: str) -> Row:
 def _says_taken(body: Body) -> bool:
     """Contract 5: believe Results; where there are none, believe the code."""
     reading = _row(body.code).reading
+    if reading is Reading.TRY_AGAIN:
+        return any(result.taken for result in body.results)
     return reading in (Reading.TAKEN, Reading.PARTIAL) or (reading is Reading.PERMANENT and bool(body.results))
+
+
+def _refusal(body: Body) -> tuple[RecordResult, ...]:
+    """Where one answer accepts a part and refuses a part without naming records, the refusal must stay visible."""
+    return () if _says_taken(body) else (RecordResult("", body.code, body.description),)
 
 
 def _is_queued(body: Body, answer: Answer) -> bool:
@@ -273,7 +281,8 @@ def _is_waiting(body: Body) -> bool:
     if reading is Reading.WAITING:
         return True
     if body.results:
-        return any(result.taken and _says_queued(result) for result in body.results)
+        silent = _says_queued(body)
+        return any(r.taken and (_says_queued(r) if r.description else silent) for r in body.results)
     # 1001 has no other documented meaning than "queued"; 1000 without words is the status call's success.
     return reading is Reading.TAKEN and (_says_queued(body) or (body.code == "1001" and not body.description))
 
@@ -285,7 +294,9 @@ def _is_partial(body: Body) -> bool:
 
 
 def _says_success(item: Body | RecordResult, *, default: bool = False) -> bool:
-    return item.description.upper().startswith("SUCCESS") if item.description else default
+    if not item.description:
+        return default
+    return item.description.upper().startswith("SUCCESS") and not _says_queued(item)
 
 
 def _says_queued(item: Body | RecordResult) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any, Literal, Protocol
+
+from pydantic import BaseModel
+
+from airflow_imiconnect.errors import IMIconnectRequestError
+from airflow_imiconnect.models import AppProfile
 
 _LOCAL = ("", "file")
 Stage = Literal["invalid", "refused", "failed"]
@@ -36,14 +42,31 @@ class RejectsFile:
     closed. So no reader ever meets half a file, nor half a line.
 
     :param path: where to; None only counts
+    :param owner: what tells the task from others that may write beside it; the same for all its tries
     """
 
-    def __init__(self, path: RejectsPath | None) -> None:
+    def __init__(self, path: RejectsPath | None, owner: str = "") -> None:
         self.count = 0
         self._path = path
+        self._owner = hashlib.sha256(owner.encode()).hexdigest()[:12]
         self._file: IO[str] | None = None
 
     def __enter__(self) -> RejectsFile:  # noqa: PYI034 - Self came with Python 3.11
+        """
+        See that there is a place for rejects, before anything is sent.
+
+        :raises IMIconnectRequestError: there is none
+        """
+        if self._path is not None and self._path.protocol in _LOCAL:
+            folder = os.path.dirname(self._path.path)  # noqa: PTH120 - it takes the path's own spelling
+            try:
+                os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
+            except OSError as error:
+                raise _no_place(self._path, str(error.strerror)) from None
+            if os.path.isdir(self._path.path):  # noqa: PTH112 - as above
+                raise _no_place(self._path, "this is a directory")
+            if not os.access(folder, os.W_OK):
+                raise _no_place(self._path, "permission denied")
         return self
 
     def add(
@@ -72,7 +95,7 @@ class RejectsFile:
             "customerId": customer_id,
             "record": record,
         }
-        self._file.write(json.dumps(line, default=str) + "\n")
+        self._file.write(json.dumps(line, default=_plain, skipkeys=True) + "\n")
 
     @property
     def uri(self) -> str | None:
@@ -98,12 +121,21 @@ class RejectsFile:
         if path.protocol not in _LOCAL:
             return path.open("w", encoding="utf-8")
         unfinished = self._unfinished(path)
-        os.makedirs(os.path.dirname(unfinished), exist_ok=True)  # noqa: PTH103, PTH120 - as above
         with suppress(FileNotFoundError):
             os.unlink(unfinished)  # noqa: PTH108 - as above
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         return os.fdopen(descriptor, "w", encoding="utf-8")
 
-    @staticmethod
-    def _unfinished(path: RejectsPath) -> str:
-        return f"{path.path}.unfinished"
+    def _unfinished(self, path: RejectsPath) -> str:
+        return f"{path.path}.{self._owner}.unfinished"
+
+
+def _plain(value: object) -> object:
+    """Write what JSON does not know: models as they are sent, anything else as text."""
+    if isinstance(value, AppProfile):
+        return value.to_wire()
+    return value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else str(value)
+
+
+def _no_place(path: RejectsPath, reason: str) -> IMIconnectRequestError:
+    return IMIconnectRequestError(f"rejects_path {path.path} cannot be written: {reason}. Nothing was sent.")

@@ -107,7 +107,8 @@ class SubmissionResult:
         if self._refused and not tolerate_refused:
             failures = Counter(record.code for record in self._refused)
             start = f"IMIconnect refused {len(self._refused)} of {self.records} records for app {self.app_id}"
-            return records_failed(start, failures, self._refused, self.rejects.uri)
+            error = records_failed(start, failures, self._refused, self.rejects.uri)
+            return error.with_context("Another try does not send them again: mend them, and submit what was mended.")
         return None
 
     def _so_far(self) -> str:

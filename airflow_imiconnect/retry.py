@@ -40,6 +40,9 @@ class RetryPolicy:
         if attempt >= self.max_attempts and not isinstance(error, IMIconnectRateLimitError):
             return None
         wait = chance * min(self.longest_wait, self.first_wait * 2.0 ** min(attempt - 1, 30))
-        if error.retry_after is not None:
-            wait += min(error.retry_after, self.longest_retry_after)  # jitter on top: never earlier than asked for
+        wait += self.asked_for(error)  # jitter on top: never earlier than asked for
         return wait if elapsed + wait <= self.max_seconds else None
+
+    def asked_for(self, error: IMIconnectError) -> float:
+        """Return the seconds that the service asks to wait, cut to what is bearable."""
+        return min(error.retry_after or 0.0, self.longest_retry_after)

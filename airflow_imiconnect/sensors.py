@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -9,15 +11,17 @@ from typing import Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, Context, PokeReturnValue
 
-from airflow_imiconnect.errors import IMIconnectTransientError
+from airflow_imiconnect.errors import IMIconnectRateLimitError, IMIconnectTransientError
 from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.models import TransactionStatus
 from airflow_imiconnect.outcome import Outcome, Transactions
 from airflow_imiconnect.pace import Pace
 from airflow_imiconnect.rejects import RejectsFile
-from airflow_imiconnect.tasks import publish, storage_path, unrendered
+from airflow_imiconnect.retry import RetryPolicy
+from airflow_imiconnect.tasks import owner_of, publish, storage_path, unrendered
 
 _NAMED_TRANSIDS = 5
+_SECONDS_UNDER_A_LIMIT = 120.0  # how long a round of questions slows down for the tenant's limit
 
 
 class IMIconnectProfileStatusSensor(BaseSensorOperator):
@@ -97,13 +101,25 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         pace = Pace(hook.settings.requests_per_second)
 
         def ask(transid: str) -> TransactionStatus:
-            pace.wait()
-            try:
-                return hook.get_profile_status(transid)
-            except IMIconnectTransientError as error:
-                passing.append(error)
-                return TransactionStatus(transid, "waiting")
+            started, attempt, pause = time.monotonic(), 0, 0.0
+            while True:
+                time.sleep(pause)
+                pace.wait()
+                attempt += 1
+                try:
+                    status = hook.get_profile_status(transid)
+                except IMIconnectTransientError as error:
+                    passing.append(error)
+                    wait = policy.wait(error, attempt, time.monotonic() - started, random.random())  # noqa: S311 - jitter
+                    if wait is None or not isinstance(error, IMIconnectRateLimitError):
+                        return TransactionStatus(transid, "waiting")
+                    pace.slow_down(policy.asked_for(error))
+                    pause = wait
+                else:
+                    pace.speed_up()
+                    return status
 
+        policy = RetryPolicy(max_seconds=_SECONDS_UNDER_A_LIMIT, longest_wait=5.0)
         passing: list[IMIconnectTransientError] = []
         with closing(hook), ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="imiconnect") as pool:
             yield from pool.map(ask, transids)
@@ -113,7 +129,8 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
     def _finish(self, context: Context, transactions: Transactions) -> dict[str, Any]:
         statuses = [self._finished[transid] for transid in transactions.transids]
         outcome = Outcome(statuses, transactions.resent, frozenset(map(str, self.tolerated_codes)))
-        with RejectsFile(storage_path(self.rejects_path) if self.rejects_path else None) as rejects:
+        rejects_path = storage_path(self.rejects_path) if self.rejects_path else None
+        with RejectsFile(rejects_path, owner_of(context)) as rejects:
             for failed in outcome.failed_records:
                 rejects.add(
                     "failed",

@@ -12,8 +12,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple, Protocol
 
+from airflow_imiconnect.attributes import RepeatedKey, kind_of
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
-from airflow_imiconnect.models import ATTRIBUTES, CUSTOMER_ID
+from airflow_imiconnect.models import ATTRIBUTES, CUSTOMER_ID, SPELLINGS
 
 FORMATS = ("auto", "json", "jsonl", "csv")
 _FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
@@ -35,6 +36,10 @@ class RawRecord(NamedTuple):
     position: str
     record: object
     problem: str | None = None
+
+    def __repr__(self) -> str:
+        """Name the place, not the values."""
+        return f"RawRecord({self.position!r})"
 
 
 class SourcePath(Protocol):
@@ -114,7 +119,7 @@ def _open(path: SourcePath) -> IO[bytes]:
         if path.is_dir():
             raise IMIconnectInvalidRecordError(where, "this is a directory, a file is wanted")
         return path.open("rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise IMIconnectInvalidRecordError(where, "there is no such file") from None
     except PermissionError:
         raise IMIconnectInvalidRecordError(where, "the file may not be read: permission denied") from None
@@ -126,14 +131,15 @@ def _records_of(value: object, where: str, wanted: str) -> Iterable[object]:
     """Return the records in a list, in the vendor's envelope, or in a single record."""
     if isinstance(value, Mapping):
         envelope = [key for key in _ENVELOPE_KEYS if key in value]
-        if not envelope:
-            if any(str(key).lower() == CUSTOMER_ID.lower() for key in value):
-                return [value]
+        is_record = any(key in SPELLINGS for key in value)
+        if is_record and not envelope:
+            return [value]
+        if is_record or len(envelope) != 1:
             raise IMIconnectInvalidRecordError(where, f'{wanted} or {{"Records": […]}}, not another object')
         value = value[envelope[0]]
         where = f"{where}.{envelope[0]}"
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise IMIconnectInvalidRecordError(where, f"{wanted}, this is no list")
+        raise IMIconnectInvalidRecordError(where, f"{wanted}, this is {kind_of(value)}")
     return value
 
 
@@ -165,7 +171,7 @@ def _read_json(file: IO[bytes], where: str) -> Iterator[RawRecord]:
     if not text.strip():
         raise _empty(where)
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         line, column, reason = _json_problem(error)
         raise IMIconnectInvalidRecordError(f"{where}, line {line}, column {column}", reason) from None
@@ -182,12 +188,18 @@ def _read_json_lines(file: IO[bytes], where: str) -> Iterator[RawRecord]:
             continue
         empty = False
         try:
-            yield _raw(f"{where}, line {number}", json.loads(text))
+            yield _raw(f"{where}, line {number}", json.loads(text, object_pairs_hook=_object))
         except (ValueError, RecursionError) as error:
             _, column, reason = _json_problem(error)
             yield RawRecord(f"{where}, line {number}, column {column}", text, reason)
     if empty:
         raise _empty(where)
+
+
+def _object(pairs: list[tuple[str, object]]) -> object:
+    """Read a JSON object; where a key stands twice, one of its values would be lost."""
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else RepeatedKey()
 
 
 def _raw(position: str, record: object) -> RawRecord:

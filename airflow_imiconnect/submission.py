@@ -33,7 +33,7 @@ class Delivery:
     """
     How one batch fared.
 
-    :param receipt: the service's answer; None where there is an error instead
+    :param receipt: the service's answer; None where there is an error instead, or where it was not sent after a stop
     :param resent: whether an earlier call with the same batch may have been taken too
     :param known: whether the receipt comes from the ledger: this try has sent nothing
     """
@@ -150,16 +150,19 @@ class Engine:
             self.ledger.withdraw(key)
 
     def _call(self, batch: Batch, *, resent: bool) -> Delivery:
-        started = time.monotonic()
-        attempt = 0
+        attempt, started = 0, 0.0
+        error: IMIconnectError | None = None
         while True:
-            attempt += 1
             self.pace.wait(self._stopped)
+            if self._stopped.is_set():
+                return Delivery(batch, None, error, resent=resent)
+            attempt, started = attempt + 1, started or time.monotonic()
             try:
                 receipt = self.send(batch)
-            except IMIconnectError as error:
+            except IMIconnectError as failure:
+                error = failure
                 if isinstance(error, IMIconnectRateLimitError):
-                    self.pace.slow_down(error.retry_after)
+                    self.pace.slow_down(self.policy.asked_for(error))
                 pause = self.policy.wait(error, attempt, time.monotonic() - started, random.random())  # noqa: S311 - jitter
                 if pause is None or self._stopped.wait(pause):
                     return Delivery(batch, None, error, resent=resent)

@@ -22,7 +22,7 @@ def unrendered(value: object) -> object:
     if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
         return value
     for parse in (json.loads, ast.literal_eval):
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+        with suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             return parse(value.strip())
     return value
 
@@ -35,7 +35,7 @@ def storage_path(path: object) -> ObjectStoragePath:
     """
     if isinstance(path, ObjectStoragePath):
         return path
-    text = os.fspath(path) if isinstance(path, os.PathLike) else str(path)
+    text = os.fsdecode(path) if isinstance(path, os.PathLike | bytes) else str(path)
     try:
         # The functions of os.path keep a text a text: a Path would fold the slashes of a URL.
         return ObjectStoragePath(text if "://" in text else os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111
@@ -48,3 +48,17 @@ def publish(context: Context, result: object) -> None:
     task_instance = context.get("ti")
     if task_instance is not None:
         task_instance.xcom_push(key="return_value", value=result)
+
+
+def same_file(first: ObjectStoragePath, second: ObjectStoragePath) -> bool:
+    """Tell whether two paths lead to one file."""
+    local = ("", "file")
+    if first.protocol in local and second.protocol in local:
+        return os.path.realpath(first.path) == os.path.realpath(second.path)
+    return (first.protocol, first.path) == (second.protocol, second.path)
+
+
+def owner_of(context: Context) -> str:
+    """Name the task of a run, the same for all its tries."""
+    task_instance = context.get("ti")
+    return " ".join(str(getattr(task_instance, name, "")) for name in ("dag_id", "run_id", "task_id", "map_index"))

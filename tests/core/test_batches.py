@@ -75,9 +75,15 @@ def test_a_batch_that_a_source_repeats_has_a_key_of_its_own_each_time():
     assert keys == [batch.key for batch in batches(records(1) * 3, size=1)]
 
 
+def test_the_text_form_of_a_batch_shows_no_values():
+    assert "planted" not in repr(batches(records(1, name="planted"))[0])
+
+
 def test_halves_stand_for_the_whole():
     (whole,) = batches(records(5))
     first, second = whole.halves()
     assert [r.profile.customer_id for half in (first, second) for r in half.records] == [f"C{i}" for i in range(5)]
     assert json.loads(first.body) == {"Records": records(2)}
+    same = batches(records(1) * 2)[0].halves()
+    assert same[0].key != same[1].key
     assert len({whole.key, first.key, second.key, batches(records(2))[0].key}) == 4

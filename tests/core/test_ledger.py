@@ -131,12 +131,23 @@ def test_one_write_serves_all_who_wait():
 def test_a_failed_write_is_made_up_for():
     store = Store()
     ledger = Ledger(store)
+    ledger.accept("a", T, resent=False)
     store.set, original = None, store.set
     with pytest.raises(TypeError):
-        ledger.intend("a")
+        ledger.intend("b")
     store.set = original
     ledger.flush()
-    assert Ledger(store).find("a")
+    assert Ledger(store).find("a") == Entry(T)
+    assert Ledger(store).find("b") is None, "it was never sent"
+
+
+def test_what_one_service_has_taken_another_has_not():
+    store = Store()
+    ledger = Ledger(store, service="https://one.example.com")
+    ledger.accept("k", T, resent=False)
+    ledger.flush()
+    assert Ledger(store, service="https://one.example.com").find("k")
+    assert Ledger(store, service="https://two.example.com").find("k") is None
 
 
 def finished(store, mark):

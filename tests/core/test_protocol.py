@@ -148,9 +148,36 @@ def test_queued_without_a_transaction_is_ambiguous():
         receipt({"code": "1001", "description": "Queued"})
 
 
-def test_a_list_that_accepts_and_refuses_is_ambiguous():
-    with pytest.raises(IMIconnectAmbiguousError):
-        receipt({"response": [{"code": "1001", "transid": T1}, {"code": "7006"}]})
+def test_a_list_that_accepts_and_refuses_keeps_the_transaction_and_shows_the_refusal():
+    got = receipt({"response": [{"code": "1001", "transid": T1}, {"code": "7015", "description": "exists"}]})
+    assert (got.transids, got.state, got.refused) == ((T1,), "queued", (RecordResult("", "7015", "exists"),))
+
+
+def test_results_are_believed_before_a_code_that_says_try_again():
+    assert receipt({"code": "7006", "transid": T1, "Results": [result("C1")]}).transids == (T1,)
+    with pytest.raises(IMIconnectTransientError):
+        receipt({"code": "7006", "transid": T1, "Results": [result("C1", "7006", "x")]})
+
+
+def test_queued_wins_over_success_in_the_words():
+    assert receipt({"code": "1000", "description": "Successfully queued", "transid": T1}).state == "queued"
+
+
+def test_an_id_comes_back_as_it_was_sent():
+    body = {"code": "1000", "description": "QUEUED", "transid": T1, "Results": [result("C  1 \t", "7015", "x")]}
+    assert receipt(body).refused[0].customer_id == "C  1 \t"
+
+
+def test_a_description_never_repeats_the_key_however_it_is_written():
+    body = b'{"code": "7001", "description": "bad key ab\\/cd\\u002dSECRET"}'
+    with pytest.raises(IMIconnectAuthenticationError) as caught:
+        protocol.read_receipt(CREATE, protocol.Answer(200, body, hide="ab/cd-SECRET"))
+    assert caught.value.description == "bad key ***"
+
+
+def test_no_text_form_shows_a_body():
+    call = protocol.write_call(protocol.CREATE, "a_1", b"planted")
+    assert "planted" not in repr(call) + repr(protocol.Answer(200, b"planted", {"x": "planted"}, hide="planted"))
 
 
 # -- the code table (contract 6) --
@@ -268,6 +295,7 @@ def test_retry_after_is_seconds_or_a_date(header, seconds):
         ({"code": "1000", "description": "SUCCESS", "Results": [result("C1", description="SUCCESS")]}, "succeeded", []),
         ({"code": "1000", "description": "SUCCESS", "Results": [result("C1", "7015", "exists")]}, "partial", ["C1"]),
         ({"code": "1000", "description": "SUCCESS", "Results": [result("C1")]}, "waiting", []),
+        ({"code": "1000", "description": "QUEUED", "Results": [{"customerId": "C1", "code": "1000"}]}, "waiting", []),
         ({"code": "1002", "description": "Partial success"}, "partial", []),
         ({"code": "1002", "Results": [result("C1", description="SUCCESS"), result("C2", "7003", "x")]}, "partial", ["C2"]),
         ({"code": "1002", "Results": [result("C1", "7015", "x")], "SuccessCount": 0}, "partial", ["C1"]),

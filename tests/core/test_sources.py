@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_imiconnect.batches import check_records
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.sources import FileSource, ListSource, RawRecord
 
@@ -63,6 +64,26 @@ def test_the_examples_mended_are_read_unchanged(channel):
 
 
 # -- shapes --
+
+
+def test_a_key_that_stands_twice_spoils_its_record_alone(write):
+    good = json.dumps(RECORD)
+    path = write(
+        "a.jsonl",
+        '{"customerId": "1", "customerId": "2", "Attributes": {}}\n{"customerId": "1", "Attributes": {"a": "1", "a": "2"}}\n'
+        + good,
+    )
+    problems = []
+    kept = list(check_records(FileSource([path]), on_problem=lambda _, error: problems.append(str(error))))
+    assert len(kept) == 1
+    assert problems == [
+        f"{path}, line 1: a record must be an object, not an object that has a key twice",
+        f"{path}, line 2: Attributes: must be an object of attributes, not an object that has a key twice",
+    ]
+
+
+def test_a_raw_record_shows_its_place_and_not_its_values():
+    assert repr(RawRecord("a.csv, line 2", {"customerId": SECRET})) == "RawRecord('a.csv, line 2')"
 
 
 @pytest.mark.parametrize("document", [{"Records": [RECORD]}, {"records": [RECORD]}, [RECORD], RECORD])
@@ -148,13 +169,16 @@ def test_a_rejects_file_is_an_input(write):
         ("a.csv", "customerId\nC1\n".encode("utf-16"), ": the file is UTF-16"),
         ("a.json", b"\xff\xfe[\x00", ": the file is UTF-16"),
         ("a.json", b'[{"a": "planted-value"', ", line 1, column 23: no valid JSON"),
-        ("a.json", b"7", ": the file must hold a list of records, this is no list"),
-        ("a.json", b'"planted-value"', ": the file must hold a list of records, this is no list"),
+        ("a.json", b"7", ": the file must hold a list of records, this is a number"),
+        ("a.json", b'"planted-value"', ": the file must hold a list of records, this is a text"),
         ("a.json", b'{"a": "planted-value"}', ": the file must hold a list of records or"),
         ("a.json", b'{"Records": {"a": 1}}', ".Records: the file must hold a list"),
         ("a.json", b"[" * 100_000, ", line 1, column 1: no valid JSON: nested too deep"),
         ("a.json", b"[" + b"1" * 5000 + b"]", ", line 1, column 1: no valid JSON: a number is too long"),
         ("a.json", b'{"customerId": "1"}\n{"customerId": "2"}\n', "this is JSON Lines: set file_format='jsonl'"),
+        ("a.json", b'{"Records": [], "Records": []}', "this is an object that has a key twice"),
+        ("a.json", b'{"Records": [], "records": []}', "not another object"),
+        ("a.json", b'{"Records": [], "customerId": "x"}', "not another object"),
         ("a.csv", b"id,status\n1,planted-value\n", ", line 1: customerId: the column of the customer ids is missing"),
         ("a.csv", b"customerId,x,x\n1,2,3\n", ", line 1: x: the column stands there twice"),
         ("a.csv", b"customerId,,x\n1,2,3\n", ", line 1: a column has no name"),
@@ -170,6 +194,7 @@ def test_bad_files_are_named_with_their_place(write, name, content, place):
 def test_a_missing_file_and_a_directory(tmp_path):
     assert "there is no such file" in error_of(tmp_path / "no.csv")
     (tmp_path / "folder.csv").mkdir()
+    assert "there is no such file" in error_of(DATA / "mended" / "push.json" / "x.csv")
     assert "this is a directory" in error_of(tmp_path / "folder.csv")
 
 

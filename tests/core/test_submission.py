@@ -395,6 +395,36 @@ def test_the_rate_settles_near_the_limit_of_the_service():
     assert len(refused) < 125
 
 
+def test_what_waits_for_its_turn_is_not_sent_after_the_stop():
+    sent = []
+
+    def send(batch):
+        sent.append(number(batch))
+        raise IMIconnectAuthenticationError("no")
+
+    store = Store()
+    deliveries = run(20, send, max_concurrency=8, pace=Pace(2), store=store)
+    assert sent == [0]
+    assert deliveries[0].error
+    assert not any(d.error or d.receipt for d in deliveries[1:])
+    assert Ledger(store).known == 0, "what was not sent was not intended"
+
+
+def test_a_retry_after_of_a_day_is_cut_for_the_pace_too():
+    calls = []
+
+    def send(batch):
+        calls.append(1)
+        if len(calls) == 1:
+            raise IMIconnectRateLimitError("slower", retry_after=86_400)
+        return queued(batch)
+
+    started = time.monotonic()
+    (delivery,) = run(1, send, policy=RetryPolicy(first_wait=0.0, longest_retry_after=0.2))
+    assert delivery.receipt
+    assert time.monotonic() - started < 10
+
+
 def test_a_pace_slows_down_once_for_many_refusals_and_never_exceeds_its_own_limit():
     pace = Pace(100)
     for _ in range(50):
@@ -404,6 +434,9 @@ def test_a_pace_slows_down_once_for_many_refusals_and_never_exceeds_its_own_limi
     for _ in range(10_000):
         pace.speed_up()
     assert pace.calls_per_second == 100
+    crawling = Pace(0.05)
+    crawling.slow_down()
+    assert crawling.calls_per_second == 0.05
 
 
 def test_a_stop_wakes_who_waits_for_a_turn():

@@ -1,12 +1,15 @@
 """The hook talks to a real server on a real socket."""
 
 import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 from conftest import APP, KEY, record, records
 
+from airflow_imiconnect import hooks, protocol
 from airflow_imiconnect.attributes import TwitterAttributes
 from airflow_imiconnect.errors import (
     IMIconnectAmbiguousError,
@@ -190,6 +193,14 @@ def test_an_unknown_host(hook, connect):
         hook.create_app_profiles(APP, [record(1)])
 
 
+def test_a_tls_error_after_the_request_was_sent_is_ambiguous(hook):
+    call = protocol.write_call(protocol.CREATE, APP, b"{}")
+    damaged = requests.exceptions.SSLError(ssl.SSLError(1, "decryption failed or bad record mac"))
+    assert isinstance(hooks._network_error(call, damaged), IMIconnectAmbiguousError)
+    wrong_name = requests.exceptions.SSLError(ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] x"))
+    assert isinstance(hooks._network_error(call, wrong_name), IMIconnectRequestError)
+
+
 def test_plain_http_behind_https_is_a_tls_error(sim, hook, connect):
     connect(host=sim.url.replace("http://", "https://"))
     with pytest.raises(IMIconnectRequestError, match=r"TLS failed .*Check the connection's host"):
@@ -220,6 +231,9 @@ def test_one_session_serves_many_threads(sim, hook):
         ({"requests_per_second": 0}, "'requests_per_second' must be a number above 0"),
         ({"requests_per_second": "nan"}, "'requests_per_second' must be a number above 0"),
         ({"region": "mars"}, "region 'mars' is unknown"),
+        ({"region": 5}, "region '5' is unknown"),
+        ("region=eu", "is no JSON object"),
+        ("[1]", "is no JSON object"),
     ],
 )
 def test_a_connection_that_cannot_be_right(hook, connect, extra, message):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import APP, KEY, Ti, record, records
 
+from airflow_imiconnect.attributes import FacebookAttributes
 from airflow_imiconnect.errors import (
     IMIconnectAuthenticationError,
     IMIconnectError,
@@ -15,6 +16,7 @@ from airflow_imiconnect.errors import (
     IMIconnectRecordsFailedError,
     IMIconnectRequestError,
 )
+from airflow_imiconnect.models import AppProfile
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 
 DATA = Path(__file__).parents[1] / "data"
@@ -288,6 +290,37 @@ def test_a_mended_rejects_file_is_the_next_input(sim, tmp_path):
     rejects.write_text(json.dumps(line) + "\n")
     assert submit(path=f"file://{rejects}")["accepted"] == 1
     assert created(sim) == ["C2", "C1"]
+
+
+def test_rejects_may_not_overwrite_an_input(sim, tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(record(1)) + "\n")
+    (tmp_path / "link.jsonl").symlink_to(path)
+    for rejects in (str(path), f"file://{path}", str(tmp_path / "link.jsonl")):
+        with pytest.raises(IMIconnectInvalidRecordError, match="rejects_path is an input"):
+            submit(path=str(path), on_invalid="skip", rejects_path=rejects)
+    assert not sim.calls
+
+
+def test_a_place_for_rejects_is_seen_to_before_anything_is_sent(sim, tmp_path):
+    (tmp_path / "file").write_text("")
+    for rejects, why in (
+        (tmp_path, "this is a directory"),
+        (tmp_path / "file" / "x.jsonl", "Not a directory|File exists"),
+    ):
+        with pytest.raises(IMIconnectRequestError, match=why):
+            submit(records=records(1), rejects_path=str(rejects))
+    assert not sim.calls
+
+
+def test_models_stand_in_the_rejects_as_they_would_be_sent(sim, tmp_path):
+    rejects = tmp_path / "rejects.jsonl"
+    profile = AppProfile(customer_id="C1", attributes={"channel": "fb", "name": "Ada"})
+    raw = {"customerId": "C2", "Attributes": FacebookAttributes(name="Ada")}
+    submit(records=[profile, raw, record(3)], on_invalid="skip", strict=True, rejects_path=str(rejects))
+    lines = [json.loads(line)["record"] for line in rejects.read_text().splitlines()]
+    expected = {"channel": "fb", "name": "Ada"}
+    assert lines == [{"customerId": "C1", "Attributes": expected}, {"customerId": "C2", "Attributes": expected}]
 
 
 def test_skip_without_a_place_for_the_rejects_says_so(sim, everything_logged):

@@ -169,6 +169,14 @@ def test_a_passing_error_while_waiting_fails_nothing_and_submits_nothing(simulat
     assert [call.kind for call in sim.calls] == ["create", "status", "status", "status"]
 
 
+def test_a_round_of_questions_gets_through_the_tenants_limit(simulator):
+    simulator(rate=20)
+    submitted = submit(records=records(40), batch_size=1, requests_per_second=15)
+    started = time.monotonic()
+    assert sensor(submitted).poke({})
+    assert time.monotonic() - started < 30
+
+
 def test_a_restart_of_the_service_while_waiting(simulator):
     sim = simulator(queue_time=0.0)
     submitted = submit(records=records(1))
