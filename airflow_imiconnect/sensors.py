@@ -38,8 +38,8 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
     :param max_concurrency: status calls in flight
     :param imiconnect_conn_id: a connection of type ``imiconnect``
     :param poke_interval: seconds between two rounds of questions; only transactions that still wait are asked again
-        ("reschedule" asks all of them each time, and wants an interval of 60 or more: below some ten seconds Airflow may
-        take a rescheduled task for lost)
+        ("reschedule" asks all of them each time, and wants an interval of 60 or more: below some ten seconds Airflow
+        may take a rescheduled task for lost)
     :param mode: "poke" or "reschedule"; ``timeout`` and ``soft_fail`` are BaseSensorOperator's
 
     Returns ``{"transactions", "records", "succeeded", "failed", "failures", "failed_records", "rejects"}``.
