@@ -160,6 +160,12 @@ class Headless:
         sessions = {process.pid for process in self._parts.values()}
         return [pid for pid in psutil.pids() if _session_of(pid) in sessions and _is_alive(pid)]
 
+    def cpu_seconds(self, part):
+        """Return what a part and its living children have used so far."""
+        process = psutil.Process(self._parts[part].pid)
+        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+        return sum(used.user + used.system for used in times)
+
     # -- asking --
 
     def trigger(self, dag_id, conf):

@@ -4,6 +4,7 @@ What the service saw of one submission, held against what the task says and agai
 The simulator remembers every call and every acceptance, also those whose answer nobody was there to read.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ def ledger_of(store):
     return {
         key: value
         for name, segment in store.items()
-        if name.startswith("imiconnect-")
+        if re.fullmatch(r"imiconnect-\w+-\d+-\d+", name)
         for key, value in segment.items()
     }
 
@@ -61,11 +62,13 @@ def check_result(calls, customer_ids, result):
 def check_deaths(calls, deaths, ledger, result, max_concurrency):
     """What was recorded was never sent again, and little else was; the result tells which."""
     digests = {call.transid: call.digest for call in calls if call.accepted}
-    for death in deaths:
+    in_the_end = [transid for value in ledger.values() for transid in value["t"]]
+    assert sorted(in_the_end) == sorted(result["transids"]), "the ledger and the result name the same transactions"
+    for number, death in enumerate(deaths, start=1):
         recorded = {digests[transid] for transid in death.recorded}
         later = {call.digest for call in calls if call.time > death.left_at}
-        assert not recorded & later, f"batches whose acceptance had been recorded were sent again after {death}"
-        assert len(death.intended) <= max_concurrency, f"more batches were in flight than can have been at {death}"
+        assert not recorded & later, f"batches recorded as accepted by try {number} were sent again later"
+        assert len(death.intended) <= max_concurrency, f"try {number} left more batches open than it can have in flight"
     _check_repeats(calls, deaths, max_concurrency)
     _check_resent(calls, deaths, ledger, result)
 
