@@ -11,7 +11,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIRE_VIRT
 export PYTHON PORT SIMULATOR_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all ui lint constraints clean venv
+.PHONY: help demo test test-all bench ui lint constraints clean venv
 
 help: ## list what make can do
 	@echo "make <target>   (PYTHON=/path/to/python3.12 chooses the Python)"
@@ -25,6 +25,9 @@ test: venv ## run the tests; ARGS="-k csv -x" is handed to pytest
 
 test-all: venv ## run every test, the slow ones too
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: venv ## measure what the ledger costs on a running Airflow; ARGS="--json figures.json" keeps the figures
+	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 ui: venv ## the same Airflow with its web pages (PORT=8080) and the simulator (SIMULATOR_PORT=8085)
 	@$(BIN)/python dev/ui.py
