@@ -22,7 +22,8 @@ _STOP_SECONDS = 1.0
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; OSError where the port is taken."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # asyncio turns Nagle's algorithm off only where the protocol is named: without it an answer comes 40 ms late.
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
