@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from airflow_imiconnect.attributes import RecordProblem
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError, IMIconnectRequestError
-from airflow_imiconnect.models import AppProfile
+from airflow_imiconnect.models import AppProfile, read_record, to_wire
 from airflow_imiconnect.protocol import MAX_RECORDS_PER_CALL, Operation
 from airflow_imiconnect.sources import RawRecord
 
@@ -20,7 +20,16 @@ class CheckedRecord(NamedTuple):
     """A record fit to be sent, and where it stands."""
 
     position: str
-    profile: AppProfile
+    customer_id: str
+    attributes: Mapping[str, str]
+
+    def to_wire(self) -> dict[str, object]:
+        """Return the record as it is sent."""
+        return to_wire(self.customer_id, self.attributes)
+
+    def __repr__(self) -> str:
+        """Name the place and the customer, not the values."""
+        return f"CheckedRecord({self.position!r}, {self.customer_id!r})"
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Batch:
     @classmethod
     def of(cls, operation: Operation, app_id: str, records: Sequence[CheckedRecord], seen: Counter[str]) -> Batch:
         """Encode the records; ``seen`` counts the contents that there have been."""
-        body = encode([record.profile for record in records])
+        body = encode(records)
         key = _digest(operation.name, app_id, body)
         seen[key] += 1
         if seen[key] > 1:
@@ -58,7 +67,7 @@ class Batch:
         return self._part(0, self.records[:middle]), self._part(1, self.records[middle:])
 
     def _part(self, number: int, records: Sequence[CheckedRecord]) -> Batch:
-        body = encode([record.profile for record in records])
+        body = encode(records)
         key = _digest(self.key, str(number))  # a part of another batch is another part, whatever it holds
         return Batch(self.operation, self.app_id, tuple(records), body, key)
 
@@ -90,7 +99,7 @@ def check_records(
 def _check(raw: RawRecord, *, strict: bool) -> CheckedRecord:
     if raw.problem:
         raise RecordProblem(None, raw.problem)
-    return CheckedRecord(raw.position, AppProfile.from_record(raw.record, strict=strict))
+    return CheckedRecord(raw.position, *read_record(raw.record, strict=strict))
 
 
 def make_batches(
@@ -108,17 +117,17 @@ def make_batches(
         yield Batch.of(operation, app_id, waiting, seen)
 
 
-def encode(profiles: Sequence[AppProfile]) -> bytes:
+def encode(records: Sequence[AppProfile | CheckedRecord]) -> bytes:
     """
     Return the body of one call.
 
     :raises IMIconnectRequestError: none, or more than 100 (contract 3: code 7012, and nothing is done)
     """
-    if not 0 < len(profiles) <= MAX_RECORDS_PER_CALL:
+    if not 0 < len(records) <= MAX_RECORDS_PER_CALL:
         raise IMIconnectRequestError(
-            f"A call takes 1 to {MAX_RECORDS_PER_CALL} records, not {len(profiles)}: nothing was sent."
+            f"A call takes 1 to {MAX_RECORDS_PER_CALL} records, not {len(records)}: nothing was sent."
         )
-    envelope = {"Records": [profile.to_wire() for profile in profiles]}
+    envelope = {"Records": [record.to_wire() for record in records]}
     return json.dumps(envelope, separators=(",", ":")).encode("ascii")
 
 

@@ -7,7 +7,8 @@ Rule 2  Its acceptance is stored with the next intention of the same thread, or 
 Rule 3  Whoever finds the store free writes for all who wait: a write costs the same for one batch as for eight.
 
 The store is anything with get and set: Airflow's task_state_store, which holds JSON values and is slow (some 10 ms a
-write), so the batches share a few values, the segments.
+write), so the batches share a few values, the segments. Only the last one is written to: what becomes of a batch stands
+there, even if its intention stands in an earlier one, and the later word counts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 
 from airflow_imiconnect.models import Receipt, RecordResult
 
-_SEGMENT_SIZE = 24_000  # characters of JSON, roughly; Airflow warns above 64 KB
+_SEGMENT_SIZE = 4_000  # characters of JSON, roughly: above it a write takes noticeably longer
 _INTENDED = 0
 
 
@@ -147,24 +148,22 @@ class Ledger:
     def _put(self, key: str, value: object) -> None:
         if self._store is None:
             return
-        place = self._place.get(key)
-        if place is None:
-            if self._sizes[-1] > _SEGMENT_SIZE:
-                self._segments.append({})
-                self._sizes.append(0)
-            place = self._place[key] = len(self._segments) - 1
-            self._sizes[place] += len(key)
+        if self._sizes[-1] > _SEGMENT_SIZE:
+            self._segments.append({})
+            self._sizes.append(0)
+        place = self._place[key] = len(self._segments) - 1
         self._segments[place][key] = value
-        self._sizes[place] += len(str(value))
+        self._sizes[place] += len(key) + len(str(value))
         self._dirty.add(place)
         self._changes += 1
 
     def _remove(self, key: str) -> None:
-        place = self._place.pop(key, None)
-        if place is not None:
-            del self._segments[place][key]
-            self._dirty.add(place)
-            self._changes += 1
+        if self._place.pop(key, None) is None:
+            return
+        for place, segment in enumerate(self._segments):
+            if segment.pop(key, None) is not None:
+                self._dirty.add(place)
+        self._changes += 1
 
     def _sync(self) -> None:
         """Wait until all changes made so far are stored; the lock is held, and free while the store writes."""

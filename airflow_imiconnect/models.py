@@ -42,8 +42,7 @@ class AppProfile(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _check(cls, data: object) -> dict[str, object]:
-        customer_id, attributes = _parts(data, strict=False)
-        return {CUSTOMER_ID: customer_id, ATTRIBUTES: attributes}
+        return to_wire(*read_record(data))
 
     @classmethod
     def from_record(cls, record: object, *, strict: bool = False) -> AppProfile:
@@ -56,12 +55,12 @@ class AppProfile(BaseModel):
         """
         if isinstance(record, cls) and not strict:
             return record
-        customer_id, attributes = _parts(record, strict=strict)
+        customer_id, attributes = read_record(record, strict=strict)
         return cls.model_construct(customer_id=customer_id, attributes=attributes)
 
     def to_wire(self) -> dict[str, object]:
         """Return the record in the spelling of the vendor's examples."""
-        return {CUSTOMER_ID: self.customer_id, ATTRIBUTES: self.attributes}
+        return to_wire(self.customer_id, self.attributes)
 
     def __repr__(self) -> str:
         return f"AppProfile(customer_id={self.customer_id!r}, {len(self.attributes)} attributes)"
@@ -69,7 +68,19 @@ class AppProfile(BaseModel):
     __str__ = __repr__
 
 
-def _parts(record: object, *, strict: bool) -> tuple[str, dict[str, str]]:
+def to_wire(customer_id: str, attributes: Mapping[str, str]) -> dict[str, object]:
+    """Return a record in the spelling of the vendor's examples (contract 3)."""
+    return {CUSTOMER_ID: customer_id, ATTRIBUTES: attributes}
+
+
+def read_record(record: object, *, strict: bool = False) -> tuple[str, dict[str, str]]:
+    """
+    Return the customerId and the attributes of a raw record, as they are sent.
+
+    :param record: ``{"customerId": …, "Attributes": {…}}`` in either spelling, or an AppProfile
+    :param strict: also ask for the attributes that the channel requires
+    :raises RecordProblem: says which field is wrong and why
+    """
     if isinstance(record, AppProfile):
         record = record.to_wire()
     if not isinstance(record, Mapping):

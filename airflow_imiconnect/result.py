@@ -70,7 +70,7 @@ class SubmissionResult:
 
     def _add_refused(self, batch: Batch, receipt: Receipt, result: RecordResult) -> None:
         self._refused.append(FailedRecord(result.customer_id, result.code, result.description, receipt.transid))
-        found = [record for record in batch.records if record.profile.customer_id == result.customer_id]
+        found = [record for record in batch.records if record.customer_id == result.customer_id]
         record = found[0] if len(found) == 1 else None  # one customer on several devices: the answer does not tell
         self.rejects.add(
             "refused",
@@ -79,7 +79,7 @@ class SubmissionResult:
             description=result.description,
             position=record.position if record else None,
             transid=receipt.transid or None,
-            record=record.profile.to_wire() if record else None,
+            record=record.to_wire() if record else None,
         )
 
     def to_json(self) -> dict[str, object]:

@@ -171,7 +171,7 @@ def _read_json(file: IO[bytes], where: str) -> Iterator[RawRecord]:
     if not text.strip():
         raise _empty(where)
     try:
-        document = json.loads(text, object_pairs_hook=_object)
+        document = _JSON.decode(text)
     except (ValueError, RecursionError) as error:
         line, column, reason = _json_problem(error)
         raise IMIconnectInvalidRecordError(f"{where}, line {line}, column {column}", reason) from None
@@ -188,7 +188,7 @@ def _read_json_lines(file: IO[bytes], where: str) -> Iterator[RawRecord]:
             continue
         empty = False
         try:
-            yield _raw(f"{where}, line {number}", json.loads(text, object_pairs_hook=_object))
+            yield _raw(f"{where}, line {number}", _JSON.decode(text))
         except (ValueError, RecursionError) as error:
             _, column, reason = _json_problem(error)
             yield RawRecord(f"{where}, line {number}, column {column}", text, reason)
@@ -202,9 +202,12 @@ def _object(pairs: list[tuple[str, object]]) -> object:
     return members if len(members) == len(pairs) else RepeatedKey()
 
 
+_JSON = json.JSONDecoder(object_pairs_hook=_object)
+
+
 def _raw(position: str, record: object) -> RawRecord:
     """Take the record out of a line of a rejects file: that file, mended, is an input again."""
-    if not (isinstance(record, Mapping) and record.keys() >= _REJECT_KEYS):
+    if not (isinstance(record, dict) and record.keys() >= _REJECT_KEYS):
         return RawRecord(position, record)
     if record.get("record") is None:
         return RawRecord(position, record, "this line of a rejects file holds no record to submit")

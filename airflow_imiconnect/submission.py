@@ -1,7 +1,8 @@
 """
 The engine: batches x ledger x a send function -> deliveries, in the order of the source.
 
-The source is read only as fast as it is sent: at most ``max_concurrency`` calls are in flight.
+The source is read only as fast as it is sent: at most ``max_concurrency`` calls are in flight, and for each one more
+batch is ready.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Engine:
         with self._threads() as pool:
             for batch in source:
                 pending.append(pool.submit(self._deliver, batch))
-                self._wait_for_a_free_thread(pending)
+                self._wait_for_room(pending)
                 while pending and (pending[0].done() or len(pending) > _READ_AHEAD * self.max_concurrency):
                     yield from pending.popleft().result()
                 if self._stopped.is_set():
@@ -96,10 +97,10 @@ class Engine:
             finally:
                 self._stopped.set()
 
-    def _wait_for_a_free_thread(self, pending: Iterable[Future[list[Delivery]]]) -> None:
-        running = [future for future in pending if not future.done()]
-        if len(running) >= self.max_concurrency:
-            wait(running, return_when=FIRST_COMPLETED)
+    def _wait_for_room(self, pending: Iterable[Future[list[Delivery]]]) -> None:
+        undone = [future for future in pending if not future.done()]
+        if len(undone) >= 2 * self.max_concurrency:
+            wait(undone, return_when=FIRST_COMPLETED)
 
     def _deliver(self, batch: Batch, *, resent: bool = False) -> list[Delivery]:
         try:
@@ -176,7 +177,7 @@ def _refused(delivery: Delivery) -> Delivery:
     """Turn the error about a single record into a receipt that refuses this record."""
     error = delivery.error
     (record,) = delivery.batch.records
-    result = RecordResult(record.profile.customer_id, (error and error.code) or "", (error and error.description) or "")
+    result = RecordResult(record.customer_id, (error and error.code) or "", (error and error.description) or "")
     return Delivery(delivery.batch, Receipt("", "finished", (result,)), resent=delivery.resent)
 
 

@@ -82,7 +82,7 @@ def test_the_text_form_of_a_batch_shows_no_values():
 def test_halves_stand_for_the_whole():
     (whole,) = batches(records(5))
     first, second = whole.halves()
-    assert [r.profile.customer_id for half in (first, second) for r in half.records] == [f"C{i}" for i in range(5)]
+    assert [r.customer_id for half in (first, second) for r in half.records] == [f"C{i}" for i in range(5)]
     assert json.loads(first.body) == {"Records": records(2)}
     same = batches(records(1) * 2)[0].halves()
     assert same[0].key != same[1].key

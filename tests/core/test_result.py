@@ -27,7 +27,7 @@ def batches(count):
 
 
 def number(batch):
-    return int(batch.records[0].profile.customer_id[1:])
+    return int(batch.records[0].customer_id[1:])
 
 
 def submitted(tmp_path, send, count=3):

@@ -38,7 +38,7 @@ def batches(count, size=1):
 
 
 def ids(batch):
-    return [record.profile.customer_id for record in batch.records]
+    return [record.customer_id for record in batch.records]
 
 
 def number(batch):
