@@ -6,112 +6,26 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 
 import requests
 from airflow.providers.common.compat.sdk import BaseHook
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
-from airflow_imiconnect import __version__, protocol
+from airflow_imiconnect import protocol
 from airflow_imiconnect.attributes import RecordProblem
 from airflow_imiconnect.batches import Batch, encode
 from airflow_imiconnect.errors import (
-    IMIconnectAuthenticationError,
     IMIconnectError,
     IMIconnectInvalidRecordError,
-    IMIconnectRequestError,
 )
-from airflow_imiconnect.hosts import base_url, is_loopback
 from airflow_imiconnect.models import AppProfile, Receipt, TransactionStatus
+from airflow_imiconnect.network import causes, tls_error
+from airflow_imiconnect.settings import Settings
 
-DEFAULT_TIMEOUT = 30.0
-_CONNECT_TIMEOUT = 10.0
 _POOL_SIZE = 64
-_TLS_REFUSALS = frozenset(
-    {
-        "WRONG_VERSION_NUMBER",
-        "HTTP_REQUEST",
-        "UNKNOWN_PROTOCOL",
-        "UNSUPPORTED_PROTOCOL",
-        "TLSV1_ALERT_PROTOCOL_VERSION",
-        "SSLV3_ALERT_HANDSHAKE_FAILURE",
-        "TLSV1_UNRECOGNIZED_NAME",
-        "NO_PROTOCOLS_AVAILABLE",
-    }
-)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """
-    What a connection says, checked.
-
-    :param base_url: the URL in front of ``/resources/v2``
-    :param key: the profile key; it is left out of the text form
-    :param app_id: the default app, or None
-    :param requests_per_second: the tenant's limit, or None
-    :param timeout: seconds to wait for an answer
-    """
-
-    base_url: str
-    key: str = field(repr=False)
-    app_id: str | None = None
-    requests_per_second: float | None = None
-    timeout: float = DEFAULT_TIMEOUT
-
-    @classmethod
-    def from_connection(cls, connection: Any) -> Settings:  # noqa: ANN401 - Airflow has had several Connection classes
-        """
-        Read an Airflow connection of type ``imiconnect``.
-
-        :raises IMIconnectAuthenticationError: there is no profile key, or none that fits into a header
-        :raises IMIconnectRequestError: the host, region or an extra cannot be right
-        """
-        extra = _extra(connection)
-        return cls(
-            base_url=base_url(connection.host, str(extra.get("region") or ""), connection.port),
-            key=_key(connection.password, connection.conn_id),
-            app_id=str(extra.get("app_id") or "").strip() or None,
-            requests_per_second=_positive(extra.get("requests_per_second"), "requests_per_second"),
-            timeout=_positive(extra.get("timeout"), "timeout") or DEFAULT_TIMEOUT,
-        )
-
-
-def _extra(connection: Any) -> Mapping[str, object]:  # noqa: ANN401 - as above
-    extra: object = connection.extra_dejson
-    # Airflow turns what is no JSON into nothing: the call would go to the default host.
-    if not isinstance(extra, Mapping) or (not extra and (connection.extra or "{}").strip() not in ("{}", "null", '""')):
-        raise IMIconnectRequestError(f"The extra of connection {connection.conn_id!r} is no JSON object.")
-    return extra
-
-
-def _key(password: str | None, conn_id: str) -> str:
-    key = (password or "").strip()
-    if not key:
-        raise IMIconnectAuthenticationError(
-            f"Connection {conn_id!r} holds no profile key: put the client profile key into its password."
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise IMIconnectAuthenticationError(
-            f"The password of connection {conn_id!r} is no profile key: it holds characters that no header may hold."
-        )
-    return key
-
-
-def _positive(value: object, name: str) -> float | None:
-    if value is None or value == "":
-        return None
-    try:
-        number = float(str(value))
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise IMIconnectRequestError(f"The connection's extra {name!r} must be a number above 0.")
-    return number
 
 
 class IMIconnectHook(BaseHook):
@@ -202,7 +116,7 @@ class IMIconnectHook(BaseHook):
                 call.method,
                 settings.base_url + call.path,
                 data=call.body,
-                timeout=(min(_CONNECT_TIMEOUT, settings.timeout), settings.timeout),
+                timeout=(settings.connect_timeout, settings.timeout),
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -228,18 +142,9 @@ class _Session(requests.Session):
 
 def _session(settings: Settings) -> requests.Session:
     session = _Session()
-    session.headers.update(
-        {
-            "key": settings.key,
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",  # answers are small; a compressed one could be a bomb
-            "User-Agent": f"airflow-imiconnect/{__version__}",
-        }
-    )
+    session.headers.update(settings.headers)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # A proxy from the environment would be handed the key in clear where http is spoken, which is loopback only.
-    session.trust_env = not is_loopback(settings.base_url)
+    session.trust_env = settings.trusts_environment
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL_SIZE, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -261,38 +166,18 @@ def _read_body(response: requests.Response, call: protocol.Call, timeout: float)
 
 def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
     """Say what the network said, by its kinds: messages of libraries may quote headers."""
-    causes = tuple(_causes(error))
-    if isinstance(error, requests.exceptions.SSLError) and any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return _tls_error(call, next(cause for cause in causes if isinstance(cause, ssl.SSLError)))
+    under = tuple(causes(error))
+    if isinstance(error, requests.exceptions.SSLError) and any(isinstance(cause, ssl.SSLError) for cause in under):
+        return tls_error(call, next(cause for cause in under if isinstance(cause, ssl.SSLError)))
     if isinstance(error, requests.exceptions.ProxyError):
         return protocol.no_answer(call, "the proxy did not take the call", sent=False)
     if isinstance(error, requests.ConnectTimeout):
         return protocol.no_answer(call, "no connection in time", sent=False)
-    if any(isinstance(cause, NewConnectionError) for cause in causes):
-        system = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    if any(isinstance(cause, NewConnectionError) for cause in under):
+        system = next((cause for cause in under if isinstance(cause, OSError) and cause.strerror), None)
         return protocol.no_answer(call, f"no connection ({system.strerror if system else 'refused'})", sent=False)
     if isinstance(error, requests.exceptions.InvalidURL | LocationParseError):
         return protocol.cannot_call(call, "the URL is not valid")
     if isinstance(error, requests.ReadTimeout):
         return protocol.no_answer(call, "no answer in time", sent=True)
     return protocol.no_answer(call, "the connection broke", sent=True)
-
-
-def _tls_error(call: protocol.Call, error: ssl.SSLError) -> IMIconnectError:
-    """Tell what a handshake ends with for good from what may come when the call has been sent already."""
-    reason = getattr(error, "reason", None) or "no reason given"
-    if isinstance(error, ssl.SSLCertVerificationError) or reason in _TLS_REFUSALS:
-        return protocol.cannot_call(call, f"TLS failed ({reason})")
-    return protocol.no_answer(call, f"TLS broke ({reason})", sent=True)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what lies under it: by cause, by context, and in the arguments of urllib3's wrappers."""
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, BaseException) and id(item) not in seen:
-            seen.add(id(item))
-            yield item
-            todo += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]

@@ -188,6 +188,22 @@ class TransactionStatus:
         """The records that failed."""
         return failed(self.results)
 
+    @property
+    def records(self) -> int:
+        """How many records it holds, as far as the service says."""
+        return len(self.results) or max(self.total_count or 0, self.unnamed_failures)
+
+    @property
+    def unnamed_failures(self) -> int:
+        """
+        How many failed in a partial success that names no records: at least one.
+
+        Contract 5: without Results the code is believed; the counts are for display.
+        """
+        if self.results or self.state != "partial":
+            return 0
+        return max(1, self.failure_count or 0)
+
 
 def one_line(text: str) -> str:
     """Return a short text in one line, so that a text of the service cannot forge or flood a log."""

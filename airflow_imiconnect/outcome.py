@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from airflow_imiconnect.errors import IMIconnectRecordsFailedError, IMIconnectRequestError
@@ -71,27 +72,39 @@ class FailedRecord(NamedTuple):
 
 class Outcome:
     """
-    The answers of finished transactions, summed up.
+    What became of transactions, summed up. Of those that succeeded only the count of records is kept.
 
-    :param statuses: finished ones, in the order of their transids
-    :param resent: transactions in which 7015 counts as created
+    :param transactions: all that there are to be finished; in the resent ones 7015 counts as created
     :param tolerated_codes: codes that fail no task
     """
 
-    def __init__(
-        self,
-        statuses: Sequence[TransactionStatus],
-        resent: Collection[str] = frozenset(),
-        tolerated_codes: Collection[str] = frozenset(),
-    ) -> None:
+    def __init__(self, transactions: Transactions, tolerated_codes: Collection[str] = ()) -> None:
+        self.transactions = transactions
+        self.records = 0
+        self.failures: Counter[str] = Counter()
         self._tolerated = tolerated_codes
-        self.transactions = len(statuses)
-        self.records = sum(_records(status) for status in statuses)
-        self.failed_records = [failed for status in statuses for failed in _failed(status, resent)]
-        self.failures = Counter(failed.code for failed in self.failed_records)
-        for status in statuses:
-            self.failures[_PARTIAL] += _unnamed_failures(status)
-        self.failures += Counter()  # drops the zeros
+        self._failed: dict[str, list[FailedRecord]] = {}
+
+    def add(self, status: TransactionStatus) -> None:
+        """Count a finished transaction, in whatever order they finish."""
+        self.records += status.records
+        failed = list(_failed(status, self.transactions.resent))
+        if failed:
+            self._failed[status.transid] = failed
+            self.failures.update(record.code for record in failed)
+        unnamed = status.unnamed_failures
+        if unnamed:
+            self.failures[_PARTIAL] += unnamed
+
+    def add_succeeded(self, records: int) -> None:
+        """Count the records of transactions in which none failed."""
+        self.records += records
+
+    @property
+    def failed_records(self) -> Iterator[FailedRecord]:
+        """Those that the service did not create, in the order of the transactions."""
+        for transid in self.transactions.transids:
+            yield from self._failed.get(transid, ())
 
     @property
     def failed(self) -> int:
@@ -106,7 +119,7 @@ class Outcome:
     def to_json(self, rejects: str | None) -> dict[str, object]:
         """Return the sensor's result: the counts, and the first 100 failed records."""
         return {
-            "transactions": self.transactions,
+            "transactions": len(self.transactions.transids),
             "records": self.records,
             "succeeded": self.records - self.failed,
             "failed": self.failed,
@@ -118,15 +131,16 @@ class Outcome:
                     "description": item.description,
                     "transid": item.transid,
                 }
-                for item in self.failed_records[:_LISTED_RECORDS]
+                for item in islice(self.failed_records, _LISTED_RECORDS)
             ],
             "rejects": rejects,
         }
 
     def error(self, rejects: str | None) -> IMIconnectRecordsFailedError:
         """Return the error that names counts by code, and the first few customer ids."""
+        first = list(islice(self.failed_records, _NAMED_RECORDS))
         return records_failed(
-            f"{self.failed} of {self.records} records failed in IMIconnect", self.failures, self.failed_records, rejects
+            f"{self.failed} of {self.records} records failed in IMIconnect", self.failures, first, rejects
         )
 
 
@@ -155,14 +169,3 @@ def _failed(status: TransactionStatus, resent: Collection[str]) -> Iterable[Fail
     for result in status.failed:
         if result.code != created_before:
             yield FailedRecord(result.customer_id, result.code, result.description, status.transid)
-
-
-def _records(status: TransactionStatus) -> int:
-    return len(status.results) or max(status.total_count or 0, _unnamed_failures(status))
-
-
-def _unnamed_failures(status: TransactionStatus) -> int:
-    """Count for a partial success that names no records: at least one failed (contract 5: counts are for display)."""
-    if status.results or status.state != "partial":
-        return 0
-    return max(1, status.failure_count or 0)

@@ -1,4 +1,4 @@
-"""How fast calls may start: one clock that all threads of a submission share."""
+"""How fast calls may start: one clock that all calls of a task share."""
 
 from __future__ import annotations
 
@@ -36,16 +36,21 @@ class Pace:
         """The rate that is kept now; None for none."""
         return self._rate
 
-    def wait(self, stopped: threading.Event | None = None) -> None:
-        """Sleep until this thread's turn, or until all is stopped."""
+    def turn(self) -> float:
+        """Take the next turn; return how many seconds there are until then."""
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next)
             if self._rate:
                 self._next = turn + 1.0 / self._rate
             self._starts.append(turn)
-        if turn > now:
-            (stopped or threading.Event()).wait(turn - now)
+        return turn - now
+
+    def wait(self, stopped: threading.Event) -> None:
+        """Sleep until this thread's turn, or until all is stopped."""
+        seconds = self.turn()
+        if seconds:
+            stopped.wait(seconds)
 
     def slow_down(self, retry_after: float | None = None) -> None:
         """Take note that the service refused a call because there were too many."""

@@ -1,4 +1,8 @@
-"""Whether a call that failed is made again inside the task, and after how long. Pure: it neither sleeps nor calls."""
+"""
+Whether a call that failed is made again inside the task, and how long to wait before the next call.
+
+Pure: nothing here sleeps or calls.
+"""
 
 from __future__ import annotations
 
@@ -46,3 +50,29 @@ class RetryPolicy:
     def asked_for(self, error: IMIconnectError) -> float:
         """Return the seconds that the service asks to wait, cut to what is bearable."""
         return min(error.retry_after or 0.0, self.longest_retry_after)
+
+
+@dataclass(frozen=True)
+class PollPolicy:
+    """
+    How often those who wait ask: a wait between two rounds of questions, longer the longer nothing happens.
+
+    :param poll_interval: seconds between the first two rounds
+    :param max_poll_interval: the most seconds between two rounds, unless the service asks for more; by default twice
+        ``poll_interval``
+    """
+
+    poll_interval: float
+    max_poll_interval: float | None = None
+
+    def wait(self, quiet_rounds: int, asked_for: float, chance: float) -> float:
+        """
+        Return how many seconds to wait before the next round.
+
+        :param quiet_rounds: rounds since the last one in which a transaction was found finished
+        :param asked_for: seconds that the service asked to wait (Retry-After), 0 for none
+        :param chance: a random number from 0 to 1, the jitter: up to a fifth earlier
+        """
+        longest = 2 * self.poll_interval if self.max_poll_interval is None else self.max_poll_interval
+        eased = min(longest, self.poll_interval * 1.5 ** min(quiet_rounds, 30))
+        return max(eased * (1 - chance / 5), asked_for)

@@ -1,0 +1,93 @@
+"""Asks for the status of transactions with httpx: reading only, in the triggerer and in a worker that waits."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from http.cookiejar import DefaultCookiePolicy
+from types import TracebackType
+
+import httpx
+
+from airflow_imiconnect import protocol
+from airflow_imiconnect.errors import IMIconnectError
+from airflow_imiconnect.models import TransactionStatus
+from airflow_imiconnect.network import causes, tls_error
+from airflow_imiconnect.settings import Settings
+
+
+class StatusClient:
+    """
+    An asynchronous client, to be used in an ``async with`` statement.
+
+    :param settings: what the connection says
+    :param max_concurrency: connections that are kept open
+    """
+
+    def __init__(self, settings: Settings, max_concurrency: int) -> None:
+        self._settings = settings
+        self._client = httpx.AsyncClient(
+            headers=settings.headers,
+            timeout=httpx.Timeout(settings.timeout, connect=settings.connect_timeout),
+            limits=httpx.Limits(max_connections=max_concurrency, max_keepalive_connections=max_concurrency),
+            follow_redirects=False,  # the key must not leave the host (contract 6)
+            trust_env=settings.trusts_environment,
+        )
+        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    async def __aenter__(self) -> StatusClient:  # noqa: PYI034 - Self came with Python 3.11
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def get_profile_status(self, transid: str) -> TransactionStatus:
+        """
+        Ask how far a transaction is; 7600 and QUEUED are the state "waiting".
+
+        :raises IMIconnectError: of the class that says whether another try may help
+        """
+        call = protocol.status_call(transid)
+        return protocol.read_status(call, await self._exchange(call), transid)
+
+    async def _exchange(self, call: protocol.Call) -> protocol.Answer:
+        settings = self._settings
+        try:
+            async with self._client.stream(call.method, settings.base_url + call.path) as response:
+                body = await _read_body(response, call, settings.timeout)
+                return protocol.Answer(response.status_code, body, response.headers, hide=settings.key)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise _network_error(call, error) from None
+
+
+async def _read_body(response: httpx.Response, call: protocol.Call, timeout: float) -> bytes:
+    """Read the answer piece by piece: neither an endless nor a huge one may hold the others up."""
+    deadline = time.monotonic() + timeout
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > protocol.MAX_ANSWER_BYTES:
+            raise protocol.no_answer(call, f"the answer is larger than {protocol.MAX_ANSWER_BYTES} bytes", sent=True)
+        if time.monotonic() > deadline:
+            raise protocol.no_answer(call, f"the answer did not end within {timeout:g} s", sent=True)
+    return bytes(body)
+
+
+def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
+    """Say what the network said, by its kinds: messages of libraries may quote headers."""
+    tls = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
+    if tls:
+        return tls_error(call, tls)
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return protocol.cannot_call(call, "the URL is not valid")
+    if isinstance(error, httpx.ProxyError):
+        return protocol.no_answer(call, "the proxy did not take the call", sent=False)
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return protocol.no_answer(call, "no connection in time", sent=False)
+    if isinstance(error, httpx.ConnectError):
+        return protocol.no_answer(call, "no connection", sent=False)
+    if isinstance(error, httpx.TimeoutException):
+        return protocol.no_answer(call, "no answer in time", sent=True)
+    return protocol.no_answer(call, "the connection broke", sent=True)

@@ -1,0 +1,93 @@
+"""IMIconnectProfileStatusTrigger: waits for any number of transactions in the triggerer. It only reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from airflow.providers.common.compat.sdk import BaseHook
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_imiconnect import events
+from airflow_imiconnect.asking import Questions
+from airflow_imiconnect.errors import IMIconnectError
+from airflow_imiconnect.retry import PollPolicy
+from airflow_imiconnect.settings import Settings
+
+
+class IMIconnectProfileStatusTrigger(BaseTrigger):
+    """
+    Wait until all transactions are finished, or the deadline has come, or an error that cannot pass; then fire once.
+
+    Its row holds the transaction ids and nothing of any record; its event holds counts, and a bit a transaction (see
+    events.py). Started anew by another triggerer it asks again: nothing is lost, since it only reads.
+
+    :param transids: the transactions, each once
+    :param deadline: when to give up, in seconds since 1970
+    :param imiconnect_conn_id: a connection of type ``imiconnect``
+    :param poll_interval: seconds between two rounds of questions; only transactions that still wait are asked again
+    :param max_poll_interval: up to where the interval grows while nothing happens; by default twice ``poll_interval``
+    :param max_concurrency: status calls in flight
+    :raises ValueError: an argument cannot be right, or could not be stored with the trigger
+    """
+
+    def __init__(
+        self,
+        *,
+        transids: Sequence[str],
+        deadline: float,
+        imiconnect_conn_id: str = "imiconnect_default",
+        poll_interval: float = 60.0,
+        max_poll_interval: float | None = None,
+        max_concurrency: int = 8,
+    ) -> None:
+        super().__init__()
+        self.transids = _texts(transids)
+        self.deadline = _number("deadline", deadline)
+        self.imiconnect_conn_id = imiconnect_conn_id
+        self.poll_interval = _number("poll_interval", poll_interval)
+        self.max_poll_interval = None if max_poll_interval is None else _number("max_poll_interval", max_poll_interval)
+        self.max_concurrency = int(_number("max_concurrency", max_concurrency, least=1))
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the path of the class, and its arguments as plain JSON."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "transids": self.transids,
+            "deadline": self.deadline,
+            "imiconnect_conn_id": self.imiconnect_conn_id,
+            "poll_interval": self.poll_interval,
+            "max_poll_interval": self.max_poll_interval,
+            "max_concurrency": self.max_concurrency,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
+        yield TriggerEvent(await self._wait())
+
+    async def _wait(self) -> dict[str, Any]:
+        tally = events.Tally(self.transids)
+        policy = PollPolicy(self.poll_interval, self.max_poll_interval)
+        try:
+            settings = Settings.from_connection(await BaseHook.aget_connection(self.imiconnect_conn_id))
+            questions = Questions(settings, self.max_concurrency, self.log)
+            watch = questions.watch(self.transids, tally.add)
+            if await questions.until_finished(watch, policy, self.deadline):
+                return events.finished(tally)
+        except IMIconnectError as error:
+            return events.failed(error)
+        return events.timed_out(watch)
+
+
+def _texts(transids: object) -> list[str]:
+    if isinstance(transids, str) or not isinstance(transids, Sequence):
+        raise ValueError("transids must be a list of transaction ids")  # noqa: TRY004 - as for the other arguments
+    if not all(isinstance(transid, str) and transid for transid in transids):
+        raise ValueError("each of transids must be a text: nothing else can be stored with the trigger")
+    return list(transids)
+
+
+def _number(name: str, value: float, least: float = 0) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+        raise ValueError(f"{name} must be a number, at least {least}")
+    return value
