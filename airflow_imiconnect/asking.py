@@ -1,4 +1,4 @@
-"""Asking for many transactions at once: one round of questions, or as many as it takes. Worker and triggerer share it."""
+"""Asking about many transactions: one round of questions, or as many as it takes. Worker and triggerer share it."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _read(payload: Any, transids: Sequence[str]) -> Finished | TimedOut:  # noqa
 
 
 def _error(payload: dict[str, Any]) -> IMIconnectError:
-    cls = getattr(errors, payload["error"])
+    cls: type[IMIconnectError] = getattr(errors, payload["error"])
     if not issubclass(cls, IMIconnectError):
         raise TypeError("no error of this package")
     fields = {name: payload.get(name) for name in _ERROR_FIELDS}

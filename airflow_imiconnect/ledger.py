@@ -75,6 +75,11 @@ class Ledger:
             self._load(store)
 
     @property
+    def is_kept(self) -> bool:
+        """Whether a later try can read it."""
+        return self._store is not None
+
+    @property
     def known(self) -> int:
         """How many batches earlier tries have left here."""
         return len(self._place)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, Context, ObjectStoragePath, conf
 
 from airflow_imiconnect.batches import CheckedRecord, check_records, make_batches
+from airflow_imiconnect.completion import Completion, Deadline, check_waiting, report, still_waiting
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
+from airflow_imiconnect.events import TimedOut
 from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.ledger import Ledger, Store
+from airflow_imiconnect.outcome import Outcome, Transactions
 from airflow_imiconnect.pace import Pace
 from airflow_imiconnect.protocol import CREATE, MAX_RECORDS_PER_CALL, Operation
-from airflow_imiconnect.rejects import RejectsFile
+from airflow_imiconnect.rejects import RejectsFile, with_records
 from airflow_imiconnect.result import SubmissionResult
-from airflow_imiconnect.retry import RetryPolicy
+from airflow_imiconnect.retry import PollPolicy, RetryPolicy
 from airflow_imiconnect.sources import FORMATS, FileSource, ListSource, RawRecord
 from airflow_imiconnect.submission import Engine
 from airflow_imiconnect.tasks import owner_of, publish, same_file, storage_path, unrendered
@@ -40,14 +45,25 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         refuses do not fail the task either
     :param rejects_path: where the records go that were not taken, as JSON Lines; written only if there are any
     :param strict: also refuse records without the attributes that their channel requires
+    :param wait_for_completion: wait until the accepted transactions are finished, too, and fail when IMIconnect did not
+        create every record. The content of failed records, read again from the source, goes to ``rejects_path``; it is
+        left out where the source holds a customerId more often than it failed.
+    :param deferrable: wait in the triggerer; by default as ``[operators] default_deferrable`` says
+    :param poll_interval: waiting: seconds between two rounds of questions
+    :param max_poll_interval: waiting: up to where the interval grows while nothing happens; by default twice
+        ``poll_interval``
+    :param timeout: waiting: seconds, or a timedelta; by default as ``[sensors] default_timeout`` says
+    :param on_failed_records: waiting: "fail", or "warn": log them and succeed
+    :param tolerated_codes: waiting: codes of failed records that do not fail the task, for example ``("7015",)``
     :param imiconnect_conn_id: a connection of type ``imiconnect``
 
     Returns ``{"operation": "create", "app_id", "records", "accepted", "invalid", "refused", "transids", "resent",
-    "rejects"}``; ``transids`` holds, in source order, the transactions that there are to wait for.
+    "rejects"}``; ``transids`` holds, in source order, the transactions that there are to wait for. A task that has
+    waited adds ``"outcome"``, which is what IMIconnectProfileStatusSensor returns.
 
     :raises ValueError: while the DAG is parsed, when the arguments contradict each other
     :raises IMIconnectInvalidRecordError: the input is wrong; nothing was sent
-    :raises IMIconnectRecordsFailedError: the service refused some of the records at once
+    :raises IMIconnectRecordsFailedError: the service refused some of the records at once, or has not created them
     :raises IMIconnectError: a call failed; what was accepted before is in the message and in XCom
     """
 
@@ -70,6 +86,13 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         on_invalid: Literal["fail", "skip"] = "fail",
         rejects_path: str | None = None,
         strict: bool = False,
+        wait_for_completion: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 60.0,
+        max_poll_interval: float | None = None,
+        timeout: float | timedelta | None = None,
+        on_failed_records: Literal["fail", "warn"] = "fail",
+        tolerated_codes: Collection[str | int] = (),
         imiconnect_conn_id: str = IMIconnectHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401 - BaseOperator's own
     ) -> None:
@@ -85,19 +108,66 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         self.on_invalid = on_invalid
         self.rejects_path = rejects_path
         self.strict = strict
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.max_poll_interval = max_poll_interval
+        self.timeout = timeout
+        self.on_failed_records = on_failed_records
+        self.tolerated_codes = tolerated_codes
         self.imiconnect_conn_id = imiconnect_conn_id
         self._check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check, send, and return what was accepted."""
-        source = self._source()
+        """Check, send, and return what was accepted; wait until it is finished where that is wanted."""
+        started = time.time()
         hook = IMIconnectHook(self.imiconnect_conn_id)
+        ledger = self._ledger(context, hook)
+        if not ledger.is_kept:
+            self.log.warning("Resume is off, it needs Airflow 3.3: another try of this task sends everything again.")
+        submission = self._submit(context, hook, ledger)
+        if not self.wait_for_completion:
+            ledger.finish()
+            return submission
+        completion = self._completion(submission)
+        deadline = Deadline.of(started, self._timeout(), self.execution_timeout)
+        if self.deferrable and completion.transactions.transids:
+            self.defer(
+                trigger=completion.trigger(deadline),
+                method_name="execute_complete",
+                kwargs={"submission": submission, "deadline": deadline.at, "limit": deadline.limit},
+                timeout=deadline.backstop,
+            )
+        result = self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
+        ledger.finish()
+        return result
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: object,
+        submission: dict[str, Any],
+        deadline: float = 0.0,
+        limit: str = "timeout",
+    ) -> dict[str, Any]:
+        """
+        Read the trigger's event, and return the submission and its outcome. Nothing is sent.
+
+        :param event: what the trigger fired (events.py)
+        :param submission: what was submitted before the task was deferred
+        :param deadline: when the waiting was to end, in seconds since 1970
+        :param limit: the task's limit that set the deadline: "timeout" or "execution_timeout"
+        """
+        completion = self._completion(submission)
+        result = self._complete(context, submission, completion.after(event, deadline), limit)
+        self._ledger(context, completion.hook).finish()
+        return result
+
+    def _submit(self, context: Context, hook: IMIconnectHook, ledger: Ledger) -> dict[str, Any]:
+        source = self._source()
         app_id = self._app_id(hook)
-        rejects_path = storage_path(self.rejects_path) if self.rejects_path else None
-        store = self._store(context)
-        ledger = Ledger(store, context["ti"].max_tries if store is not None else 0, hook.settings.base_url)
-        with closing(hook), RejectsFile(rejects_path, owner_of(context)) as rejects:
-            result = SubmissionResult(self.operation, app_id, rejects, resumes=store is not None)
+        with closing(hook), RejectsFile(self._rejects_path(), owner_of(context)) as rejects:
+            result = SubmissionResult(self.operation, app_id, rejects, resumes=ledger.is_kept)
             records = self._checked(source, result)
             engine = Engine(
                 hook.send,
@@ -112,9 +182,9 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
                     result.add(delivery)
             except IMIconnectError as error:
                 result.fail(error)
-        return self._finish(context, result, ledger)
+        return self._submitted(context, result)
 
-    def _finish(self, context: Context, result: SubmissionResult, ledger: Ledger) -> dict[str, Any]:
+    def _submitted(self, context: Context, result: SubmissionResult) -> dict[str, Any]:
         self.log.info("%s", result)
         if not result.records:
             self.log.warning("There are no records: nothing was sent.")
@@ -124,13 +194,56 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             raise error
         if result.rejects.count and not result.rejects.uri:
             self.log.warning("%d records were not taken; set rejects_path to keep them.", result.rejects.count)
-        ledger.finish()
         return result.to_json()
+
+    def _completion(self, submission: dict[str, Any]) -> Completion:
+        return Completion(
+            Transactions.of(submission),
+            IMIconnectHook(self.imiconnect_conn_id),
+            PollPolicy(self.poll_interval, self.max_poll_interval),
+            self.max_concurrency,
+            self.tolerated_codes,
+            self.log,
+        )
+
+    def _complete(
+        self, context: Context, submission: dict[str, Any], outcome: Outcome | TimedOut, limit: str
+    ) -> dict[str, Any]:
+        if isinstance(outcome, TimedOut):
+            publish(context, submission)
+            words = f"{self.task_id} has reached its {limit}. {still_waiting(outcome, len(submission['transids']))}"
+            if limit == "execution_timeout":
+                raise AirflowTaskTimeout(words)
+            raise IMIconnectError(f"{words} Another try sends nothing again where resume is on, and waits on.")
+        before = submission["rejects"]
+        with RejectsFile(self._rejects_path(), owner_of(context), keep=before is not None) as rejects:
+            for failed, record in with_records(list(outcome.failed_records), self._records_again()):
+                rejects.add_failed(failed, record)
+        uri = rejects.uri or before
+        result = submission | {"rejects": uri, "outcome": outcome.to_json(uri)}
+        return report(context, outcome, result, self.on_failed_records, self.log)
+
+    def _records_again(self) -> Iterator[CheckedRecord]:
+        """Read the source again; what cannot be read by now is left out."""
+        try:
+            yield from check_records(self._source(), strict=self.strict, on_problem=lambda *_: None)
+        except IMIconnectError as error:
+            self.log.warning("Failed records are written without their content: %s", error)
+
+    def _rejects_path(self) -> ObjectStoragePath | None:
+        return storage_path(self.rejects_path) if self.rejects_path else None
+
+    def _timeout(self) -> float:
+        if self.timeout is None:
+            return float(conf.getfloat("sensors", "default_timeout", fallback=7 * 24 * 3600.0))
+        return self.timeout.total_seconds() if isinstance(self.timeout, timedelta) else self.timeout
+
+    def _ledger(self, context: Context, hook: IMIconnectHook) -> Ledger:
+        store = self._store(context)
+        return Ledger(store, context["ti"].max_tries if store is not None else 0, hook.settings.base_url)
 
     def _store(self, context: Context) -> Store | None:
         store: Store | None = context.get("task_state_store")
-        if store is None:
-            self.log.warning("Resume is off, it needs Airflow 3.3: another try of this task sends everything again.")
         return store
 
     def _source(self) -> Iterable[RawRecord]:
@@ -178,5 +291,8 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             raise ValueError(f"Task {self.task_id!r}: batch_size must be 1 to {MAX_RECORDS_PER_CALL}.")
         if self.max_concurrency < 1:
             raise ValueError(f"Task {self.task_id!r}: max_concurrency must be at least 1.")
+        check_waiting(self.task_id, self.on_failed_records, self.tolerated_codes)
+        if self.poll_interval < 0:
+            raise ValueError(f"Task {self.task_id!r}: poll_interval must not be negative.")
         if self.requests_per_second is not None and not self.requests_per_second > 0:
             raise ValueError(f"Task {self.task_id!r}: requests_per_second must be above 0.")

@@ -17,6 +17,7 @@ def get_provider_info() -> dict[str, object]:
         "hooks": [{"integration-name": "IMIconnect", "python-modules": ["airflow_imiconnect.hooks"]}],
         "operators": [{"integration-name": "IMIconnect", "python-modules": ["airflow_imiconnect.operators"]}],
         "sensors": [{"integration-name": "IMIconnect", "python-modules": ["airflow_imiconnect.sensors"]}],
+        "triggers": [{"integration-name": "IMIconnect", "python-modules": ["airflow_imiconnect.triggers"]}],
         "connection-types": [
             {
                 "connection-type": "imiconnect",

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any, Literal, Protocol
 
 from pydantic import BaseModel
 
+from airflow_imiconnect.batches import CheckedRecord
 from airflow_imiconnect.errors import IMIconnectRequestError
 from airflow_imiconnect.models import AppProfile
+from airflow_imiconnect.outcome import FailedRecord
 
 _LOCAL = ("", "file")
 Stage = Literal["invalid", "refused", "failed"]
@@ -43,9 +47,11 @@ class RejectsFile:
 
     :param path: where to; None only counts
     :param owner: what tells the task from others that may write beside it; the same for all its tries
+    :param keep: whether what the file holds already stays in front of what is added
     """
 
-    def __init__(self, path: RejectsPath | None, owner: str = "") -> None:
+    def __init__(self, path: RejectsPath | None, owner: str = "", *, keep: bool = False) -> None:
+        self._keep = keep
         self.count = 0
         self._path = path
         self._owner = hashlib.sha256(owner.encode()).hexdigest()[:12]
@@ -97,6 +103,18 @@ class RejectsFile:
         }
         self._file.write(json.dumps(line, default=_plain, skipkeys=True) + "\n")
 
+    def add_failed(self, failed: FailedRecord, record: CheckedRecord | None = None) -> None:
+        """Write the line of a record that the service did not create in the end."""
+        self.add(
+            "failed",
+            customer_id=failed.customer_id,
+            code=failed.code,
+            description=failed.description,
+            transid=failed.transid,
+            position=record.position if record else None,
+            record=record.to_wire() if record else None,
+        )
+
     @property
     def uri(self) -> str | None:
         """The file's address, None when there was nothing to write."""
@@ -118,6 +136,12 @@ class RejectsFile:
         os.replace(self._unfinished(self._path), self._path.path)  # noqa: PTH105 - it takes the path's own spelling
 
     def _create(self, path: RejectsPath) -> IO[str]:
+        kept = _content(path) if self._keep else ""
+        file = self._open(path)
+        file.write(kept)
+        return file
+
+    def _open(self, path: RejectsPath) -> IO[str]:
         if path.protocol not in _LOCAL:
             return path.open("w", encoding="utf-8")
         unfinished = self._unfinished(path)
@@ -130,6 +154,14 @@ class RejectsFile:
         return f"{path.path}.{self._owner}.unfinished"
 
 
+def _content(path: RejectsPath) -> str:
+    try:
+        with path.open("r", encoding="utf-8") as file:
+            return str(file.read())
+    except FileNotFoundError:
+        return ""
+
+
 def _plain(value: object) -> object:
     """Write what JSON does not know: models as they are sent, anything else as text."""
     if isinstance(value, AppProfile):
@@ -139,3 +171,24 @@ def _plain(value: object) -> object:
 
 def _no_place(path: RejectsPath, reason: str) -> IMIconnectRequestError:
     return IMIconnectRequestError(f"rejects_path {path.path} cannot be written: {reason}. Nothing was sent.")
+
+
+def with_records(
+    failed: Sequence[FailedRecord], records: Iterable[CheckedRecord]
+) -> Iterator[tuple[FailedRecord, CheckedRecord | None]]:
+    """
+    Yield each failed record with what was sent for it, in the order of ``failed``.
+
+    The service names records by customerId alone: where the source holds one more often than it failed (a person with
+    several devices), nothing tells which of them it was, and None stands there.
+
+    :param records: the source, read again from its beginning; not read at all when nothing failed
+    """
+    times = Counter(item.customer_id for item in failed)
+    found: dict[str, deque[CheckedRecord]] = {customer_id: deque() for customer_id in times}
+    for record in records if failed else ():
+        if record.customer_id in found:
+            found[record.customer_id].append(record)
+    certain = {customer_id for customer_id, those in found.items() if len(those) == times[customer_id]}
+    for item in failed:
+        yield item, found[item.customer_id].popleft() if item.customer_id in certain else None

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import random
+import asyncio
 import time
-from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, Context, PokeReturnValue
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseSensorOperator,
+    Context,
+    PokeReturnValue,
+    TaskDeferred,
+    conf,
+)
 
-from airflow_imiconnect.errors import IMIconnectRateLimitError, IMIconnectTransientError
+from airflow_imiconnect.completion import Completion, Deadline, check_waiting, report, still_waiting, timed_out
+from airflow_imiconnect.events import TimedOut
 from airflow_imiconnect.hooks import IMIconnectHook
-from airflow_imiconnect.models import TransactionStatus
 from airflow_imiconnect.outcome import Outcome, Transactions
-from airflow_imiconnect.pace import Pace
 from airflow_imiconnect.rejects import RejectsFile
-from airflow_imiconnect.retry import RetryPolicy
-from airflow_imiconnect.tasks import owner_of, publish, storage_path, unrendered
-
-_NAMED_TRANSIDS = 5
-_SECONDS_UNDER_A_LIMIT = 120.0  # how long a round of questions slows down for the tenant's limit
+from airflow_imiconnect.retry import PollPolicy
+from airflow_imiconnect.tasks import owner_of, storage_path, unrendered
 
 
 class IMIconnectProfileStatusSensor(BaseSensorOperator):
@@ -36,11 +41,15 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
     :param tolerated_codes: codes of failed records that do not fail the task, for example ``("7015",)``
     :param rejects_path: where the failed records go, as JSON Lines; written only if there are any
     :param max_concurrency: status calls in flight
+    :param deferrable: wait in the triggerer, whatever the ``mode``: one trigger, and no worker slot, for any number of
+        transactions; by default as ``[operators] default_deferrable`` says
     :param imiconnect_conn_id: a connection of type ``imiconnect``
-    :param poke_interval: seconds between two rounds of questions; only transactions that still wait are asked again
-        ("reschedule" asks all of them each time, and wants an interval of 60 or more: below some ten seconds Airflow
-        may take a rescheduled task for lost)
-    :param mode: "poke" or "reschedule"; ``timeout`` and ``soft_fail`` are BaseSensorOperator's
+    :param poke_interval: seconds between two rounds of questions; only transactions that still wait are asked again,
+        and a round ends when a hundred answers in a row bring nothing new ("reschedule" begins anew each time, and
+        wants an interval of 60 or more: below some ten seconds Airflow may take a rescheduled task for lost)
+    :param max_wait: deferred, the interval grows up to this while nothing happens; by default twice ``poke_interval``
+    :param mode: "poke" or "reschedule"; ``timeout`` and ``soft_fail`` are BaseSensorOperator's. Deferred, the waiting
+        ends at ``timeout`` or ``execution_timeout``, whichever is earlier.
 
     Returns ``{"transactions", "records", "succeeded", "failed", "failures", "failed_records", "rejects"}``.
 
@@ -60,6 +69,7 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         tolerated_codes: Collection[str | int] = (),
         rejects_path: str | None = None,
         max_concurrency: int = 8,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         imiconnect_conn_id: str = IMIconnectHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401 - BaseSensorOperator's own
     ) -> None:
@@ -70,105 +80,112 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         self.rejects_path = rejects_path
         self.max_concurrency = max_concurrency
         self.imiconnect_conn_id = imiconnect_conn_id
-        self._finished: dict[str, TransactionStatus] = {}
+        self.deferrable = deferrable
+        self._begun: _Begun | None = None
         self._check_arguments()
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as BaseSensorOperator has it
-        """Wait, and return the outcome."""
-        self._finished = {}  # one object may be run several times, in dag.test()
+        """Wait, and return the outcome; or leave the waiting to the trigger."""
+        self._begun = None  # one object may be run several times, in dag.test()
+        if self.deferrable:
+            with self._as_sensors_fail():
+                return self._defer_or_finish(context)
         try:
             return super().execute(context)
         except AirflowSensorTimeout as timeout:
             raise AirflowSensorTimeout(f"{timeout} {self._still_waiting()}") from None
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Ask about every transaction that is not known to be finished."""
-        transactions = Transactions.of(unrendered(self.transids))
-        waiting = [transid for transid in transactions.transids if transid not in self._finished]
-        self._finished |= {status.transid: status for status in self._ask(waiting) if status.state != "waiting"}
-        left = sum(transid not in self._finished for transid in waiting)
-        if left:
-            total = len(transactions.transids)
-            self.log.info("%d of %d transactions are finished.", total - left, total)
+        """Ask about the transactions that are not known to be finished."""
+        begun = self._begun = self._begun or _Begun(self._completion())
+        if begun.watch.left:
+            asyncio.run(begun.questions.ask_once(begun.watch))
+        if begun.watch.left:
             return PokeReturnValue(is_done=False)
-        if not transactions.transids:
+        return PokeReturnValue(is_done=True, xcom_value=self._finish(context, begun.outcome))
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: object = None,
+        deadline: float = 0.0,
+        limit: str = "timeout",
+    ) -> dict[str, Any]:
+        """
+        Read the trigger's event, and return the outcome.
+
+        :param event: what the trigger fired (events.py)
+        :param deadline: when the waiting was to end, in seconds since 1970
+        :param limit: the task's limit that set the deadline: "timeout" or "execution_timeout"
+        """
+        with self._as_sensors_fail():
+            completion = self._completion()
+            outcome = completion.after(event, deadline)
+            if isinstance(outcome, TimedOut):
+                error = AirflowTaskTimeout if limit == "execution_timeout" else AirflowSensorTimeout
+                total = len(completion.transactions.transids)
+                raise error(f"{self.task_id} has reached its {limit}. {still_waiting(outcome, total)}")
+            return self._finish(context, outcome)
+
+    def _defer_or_finish(self, context: Context) -> dict[str, Any]:
+        completion = self._completion()
+        if not completion.transactions.transids:
+            return self._finish(context, completion.new_outcome())
+        deadline = Deadline.of(time.time(), self.timeout, self.execution_timeout)
+        raise TaskDeferred(
+            trigger=completion.trigger(deadline),
+            method_name="execute_complete",
+            kwargs={"deadline": deadline.at, "limit": deadline.limit},
+            timeout=deadline.backstop,
+        )
+
+    def _completion(self) -> Completion:
+        longest = self.max_wait.total_seconds() if self.max_wait is not None else None
+        return Completion(
+            Transactions.of(unrendered(self.transids)),
+            IMIconnectHook(self.imiconnect_conn_id),
+            PollPolicy(self.poke_interval, longest),
+            self.max_concurrency,
+            self.tolerated_codes,
+            self.log,
+        )
+
+    @contextmanager
+    def _as_sensors_fail(self) -> Iterator[None]:
+        """Fail a deferred task as BaseSensorOperator fails one that pokes: soft_fail and never_fail skip it."""
+        try:
+            yield
+        except (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout) as error:
+            if self.soft_fail or self.never_fail:
+                setting = "soft_fail" if self.soft_fail else "never_fail"
+                raise AirflowSkipException(f"Skipping due to {setting} is set to True. {error}") from error
+            raise
+
+    def _finish(self, context: Context, outcome: Outcome) -> dict[str, Any]:
+        if not outcome.transactions.transids:
             self.log.warning("There are no transactions to wait for.")
-        return PokeReturnValue(is_done=True, xcom_value=self._finish(context, transactions))
-
-    def _ask(self, transids: Sequence[str]) -> Iterable[TransactionStatus]:
-        if not transids:
-            return
-        hook = IMIconnectHook(self.imiconnect_conn_id)
-        pace = Pace(hook.settings.requests_per_second)
-
-        def ask(transid: str) -> TransactionStatus:
-            started, attempt, pause = time.monotonic(), 0, 0.0
-            while True:
-                time.sleep(pause)
-                pace.wait()
-                attempt += 1
-                try:
-                    status = hook.get_profile_status(transid)
-                except IMIconnectTransientError as error:
-                    passing.append(error)
-                    wait = policy.wait(error, attempt, time.monotonic() - started, random.random())  # noqa: S311 - jitter
-                    if wait is None or not isinstance(error, IMIconnectRateLimitError):
-                        return TransactionStatus(transid, "waiting")
-                    pace.slow_down(policy.asked_for(error))
-                    pause = wait
-                else:
-                    pace.speed_up()
-                    return status
-
-        policy = RetryPolicy(max_seconds=_SECONDS_UNDER_A_LIMIT, longest_wait=5.0)
-        passing: list[IMIconnectTransientError] = []
-        with closing(hook), ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="imiconnect") as pool:
-            yield from pool.map(ask, transids)
-        if passing:
-            self.log.warning("%d status calls failed and are made again. The first: %s", len(passing), passing[0])
-
-    def _finish(self, context: Context, transactions: Transactions) -> dict[str, Any]:
-        statuses = [self._finished[transid] for transid in transactions.transids]
-        outcome = Outcome(statuses, transactions.resent, frozenset(map(str, self.tolerated_codes)))
         rejects_path = storage_path(self.rejects_path) if self.rejects_path else None
         with RejectsFile(rejects_path, owner_of(context)) as rejects:
             for failed in outcome.failed_records:
-                rejects.add(
-                    "failed",
-                    customer_id=failed.customer_id,
-                    code=failed.code,
-                    description=failed.description,
-                    transid=failed.transid,
-                )
-        result = outcome.to_json(rejects.uri)
-        self.log.info("%d transactions finished: %d records, %d failed.", *map(result.get, _LOGGED))
-        if outcome.untolerated:
-            error = outcome.error(rejects.uri)
-            if self.on_failed_records == "fail":
-                publish(context, result)
-                raise error
-            self.log.warning("%s", error)
-        return result
+                rejects.add_failed(failed)
+        return report(context, outcome, outcome.to_json(rejects.uri), self.on_failed_records, self.log)
 
     def _still_waiting(self) -> str:
-        transids = Transactions.of(unrendered(self.transids)).transids
-        waiting = [transid for transid in transids if transid not in self._finished]
-        return (
-            f"{len(waiting)} of {len(transids)} transactions were not finished, "
-            f"first {', '.join(waiting[:_NAMED_TRANSIDS])}. "
-            "Code 7600 means that IMIconnect still has them in its queue, or that the id is wrong: "
-            "check the app's queue in IMIconnect and, if the ids are right, give a longer timeout."
-        )
+        if self._begun is None:
+            return ""
+        watch = self._begun.watch
+        return still_waiting(timed_out(watch), watch.total)
 
     def _check_arguments(self) -> None:
-        if self.on_failed_records not in ("fail", "warn"):
-            raise ValueError(f"Task {self.task_id!r}: on_failed_records must be 'fail' or 'warn'.")
+        check_waiting(self.task_id, self.on_failed_records, self.tolerated_codes)
         if self.max_concurrency < 1:
             raise ValueError(f"Task {self.task_id!r}: max_concurrency must be at least 1.")
-        if isinstance(self.tolerated_codes, str):
-            raise ValueError(  # noqa: TRY004 - as for the other arguments
-                f"Task {self.task_id!r}: tolerated_codes must be a list of codes, for example ['7015']."
-            )
 
 
-_LOGGED = ("transactions", "records", "failed")
+class _Begun:
+    """What poking keeps between two rounds."""
+
+    def __init__(self, completion: Completion) -> None:
+        self.questions = completion.questions
+        self.outcome = completion.new_outcome()
+        self.watch = self.questions.watch(completion.transactions.transids, self.outcome.add)

@@ -42,7 +42,7 @@ class IMIconnectProfileStatusTrigger(BaseTrigger):
         max_poll_interval: float | None = None,
         max_concurrency: int = 8,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.transids = _texts(transids)
         self.deadline = _number("deadline", deadline)
         self.imiconnect_conn_id = imiconnect_conn_id
@@ -63,7 +63,7 @@ class IMIconnectProfileStatusTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
-        yield TriggerEvent(await self._wait())
+        yield TriggerEvent(await self._wait())  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
         tally = events.Tally(self.transids)
