@@ -1,0 +1,214 @@
+"""The trigger alone, as a triggerer runs it, against the simulator."""
+
+import asyncio
+import json
+import time
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
+from conftest import APP, KEY, records
+from waiting_modes import context_of, deferred_by, fire, resume, trigger_of
+
+from airflow_imiconnect.errors import IMIconnectAuthenticationError, IMIconnectError
+from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
+from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
+from airflow_imiconnect.simulator import Fault
+from airflow_imiconnect.triggers import IMIconnectProfileStatusTrigger
+
+
+def submitted(count, batch_size=1, **arguments):
+    operator = IMIconnectCreateAppProfileOperator(
+        task_id="submit", records=records(count), batch_size=batch_size, max_concurrency=8, **arguments
+    )
+    return operator.execute({})["transids"]
+
+
+def trigger(transids, *, seconds=20.0, **arguments):
+    return IMIconnectProfileStatusTrigger(
+        transids=transids, deadline=time.time() + seconds, **{"poll_interval": 0.02, **arguments}
+    )
+
+
+def sensor(transids, **arguments):
+    arguments = {"poke_interval": 0.02, "timeout": 20, "deferrable": True, **arguments}
+    return lambda: IMIconnectProfileStatusSensor(task_id="wait", transids=transids, **arguments)
+
+
+def asked(sim):
+    return [call.transid for call in sim.calls if call.kind == "status"]
+
+
+def test_row_and_event_hold_ids_and_bits_and_no_record(simulator):
+    sim = simulator()
+    for number in range(100):
+        sim.seed_profile(APP, f"C{number}")
+    transids = submitted(200, batch_size=50)
+    waiting = trigger(transids)
+    row = json.dumps(waiting.serialize())
+    event = fire(waiting)
+    assert event == {"state": "finished", "transactions": 4, "records": 100, "partial": "3"}
+    assert len(row) < 500 + 40 * len(transids)
+    assert KEY not in row
+
+
+def test_only_transactions_still_waiting_are_asked_again(simulator):
+    sim = simulator(queue_time=0.6)
+    first = submitted(3)
+    time.sleep(0.4)
+    second = submitted(6)[3:]
+    assert fire(trigger(first + second, poll_interval=0.05))["state"] == "finished"
+    calls = asked(sim)
+    assert max(map(calls.count, first)) < min(map(calls.count, second))
+
+
+def test_the_deadline_is_kept_and_says_what_is_waiting(sim):
+    started = time.time()
+    event = fire(trigger(["no-such-id", *submitted(1), "nor-this"], seconds=0.5, poll_interval=30))
+    assert time.time() - started < 2
+    assert event == {"state": "timeout", "waiting": 2, "first": ["no-such-id", "nor-this"]}
+
+
+def test_the_deadline_is_kept_while_nobody_answers(simulator):
+    simulator(faults={("status", 1): "hang_after"})
+    started = time.time()
+    assert fire(trigger(submitted(1), seconds=0.5))["state"] == "timeout"
+    assert time.time() - started < 2
+
+
+def test_a_trigger_that_begins_after_its_deadline_gives_up_at_once(simulator):
+    simulator(queue_time=None)
+    assert fire(trigger(["no-such-id"], seconds=-5))["state"] == "timeout"
+
+
+def test_a_trigger_that_died_is_begun_again_from_its_row_and_nothing_is_sent(simulator):
+    sim = simulator(queue_time=0.5)
+    transids = submitted(30)
+    deferred = deferred_by(sensor(transids)())
+
+    async def die():
+        await asyncio.wait_for(anext(trigger_of(deferred).run()), 0.2)
+
+    with pytest.raises((asyncio.TimeoutError, TimeoutError)):
+        asyncio.run(die())
+    result = resume(sensor(transids), deferred, fire(trigger_of(deferred)), context_of())
+    assert (result["transactions"], result["succeeded"]) == (30, 30)
+    assert [call.kind for call in sim.calls].count("create") == 30
+
+
+def test_the_key_revoked_while_waiting_ends_it_at_once(simulator, connect):
+    sim = simulator()
+    transids = submitted(1)
+    deferred = deferred_by(sensor(transids)())
+    connect(host=sim.url, password="revoked-4711")
+    event = fire(trigger_of(deferred))
+    assert (event["state"], event["error"], event["code"]) == ("error", "IMIconnectAuthenticationError", "7001")
+    assert "revoked-4711" not in json.dumps(event)
+    with pytest.raises(IMIconnectAuthenticationError, match="7001") as caught:
+        resume(sensor(transids), deferred, event, context_of())
+    assert (caught.value.code, caught.value.http_status) == ("7001", event["http_status"])
+
+
+def test_a_connection_that_cannot_be_right_fails_before_deferring(connect):
+    connect(host="http://example.com")
+    with pytest.raises(IMIconnectError, match="http"):
+        sensor(["T"])().execute(context_of())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [None, {}, [], "", "finished", 7, {"state": "success"}, {"state": "finished"}, {"state": "error"},
+     {"state": "finished", "transactions": 2, "records": 1, "partial": "0"},
+     {"state": "finished", "transactions": 1, "records": 1, "partial": "f"},
+     {"state": "error", "error": "SystemExit", "message": "x"}, {"state": "error", "error": "annotations", "message": "x"}],
+)  # fmt: skip
+def test_an_unknown_event_fails_loudly(sim, event):
+    with pytest.raises(IMIconnectError, match="event is none that this task knows"):
+        sensor(["T"])().execute_complete(context_of(), event)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"transids": "T1"}, {"transids": [7]}, {"transids": [""]}, {"transids": None}, {"deadline": float("inf")},
+     {"deadline": None}, {"poll_interval": float("nan")}, {"poll_interval": -1}, {"max_concurrency": 0},
+     {"max_poll_interval": "60"}],
+)  # fmt: skip
+def test_what_cannot_be_stored_is_refused_before_deferring(arguments):
+    with pytest.raises(ValueError, match="must be"):
+        IMIconnectProfileStatusTrigger(**{"transids": ["T1"], "deadline": 1e9, **arguments})
+
+
+@pytest.mark.parametrize(("soft_fail", "error"), [(False, AirflowTaskTimeout), (True, AirflowSkipException)])
+def test_execution_timeout_is_a_deadline_too(sim, soft_fail, error):
+    from datetime import timedelta  # noqa: PLC0415 - used here only
+
+    make = sensor(["no-such-id"], execution_timeout=timedelta(seconds=0.3), soft_fail=soft_fail)
+    deferred = deferred_by(make())
+    assert deferred.kwargs["limit"] == "execution_timeout"
+    assert deferred.timeout.total_seconds() > 30, "Airflow's own limit is only there for a triggerer that is dead"
+    with pytest.raises(error):
+        resume(make, deferred, fire(trigger_of(deferred)), context_of())
+
+
+def test_timeout_counts_where_it_is_earlier(sim):
+    from datetime import timedelta  # noqa: PLC0415 - used here only
+
+    make = sensor(["no-such-id"], timeout=0.3, execution_timeout=timedelta(seconds=60))
+    deferred = deferred_by(make())
+    with pytest.raises(AirflowSensorTimeout, match="has reached its timeout. 1 of 1 transactions were not finished"):
+        resume(make, deferred, fire(trigger_of(deferred)), context_of())
+
+
+def test_a_long_queue_in_which_nothing_happens_is_not_asked_in_full(simulator):
+    sim = simulator(queue_time=60)
+    transids = submitted(400)
+    assert fire(trigger(transids, seconds=0.5, poll_interval=60))["waiting"] == 400
+    assert 100 <= len(asked(sim)) < 120
+
+
+def test_a_long_queue_that_is_done_is_asked_once(simulator):
+    sim = simulator()
+    transids = submitted(400)
+    assert fire(trigger(transids, poll_interval=60))["state"] == "finished"
+    assert sorted(asked(sim)) == sorted(transids)
+
+
+def test_the_interval_grows_to_its_cap_and_no_further(simulator):
+    sim = simulator(queue_time=60)
+    (transid,) = submitted(1)
+    fire(trigger([transid], seconds=2.0, poll_interval=0.02, max_poll_interval=0.2))
+    times = [call.time for call in sim.calls if call.kind == "status"]
+    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    assert gaps[0] < 0.1
+    assert max(gaps) < 0.35
+    assert 9 < len(times) < 35
+
+
+def test_the_limit_of_the_connection_is_kept(simulator, connect):
+    sim = simulator()
+    transids = submitted(20)
+    connect(host=sim.url, extra={"requests_per_second": 20})
+    started = time.monotonic()
+    assert fire(trigger(transids))["state"] == "finished"
+    assert time.monotonic() - started > 0.85
+
+
+def test_an_unknown_limit_of_the_tenant_is_found(simulator):
+    simulator(rate=25)
+    transids = submitted(60, requests_per_second=20)
+    assert fire(trigger(transids, seconds=30))["state"] == "finished"
+
+
+@pytest.mark.parametrize("fault", [Fault("slow_body"), Fault("huge_body"), Fault("redirect"), Fault("hang_after")])
+def test_answers_that_are_none_hold_nobody_up(simulator, connect, everything_logged, fault):
+    sim = simulator(faults={("status", 1): fault})
+    transids = submitted(3)
+    connect(host=sim.url, extra={"timeout": 0.3})
+    event = fire(trigger(transids))
+    expected = "error" if fault.kind == "redirect" else "finished"
+    assert event["state"] == expected
+    assert KEY not in everything_logged.text
+
+
+def test_a_service_that_is_not_there_ends_with_the_deadline(connect):
+    connect(host="http://127.0.0.1:9")
+    assert fire(trigger(["T1", "T2"], seconds=0.5)) == {"state": "timeout", "waiting": 2, "first": ["T1", "T2"]}

@@ -1,0 +1,99 @@
+"""Poking, rescheduled or deferred: the same answers have the same result."""
+
+import pytest
+from conftest import APP, KEY, records
+from waiting_modes import MODES, context_of, ended, run
+
+from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
+from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
+from airflow_imiconnect.simulator import Fault
+
+SECRET = "planted-value"
+
+
+def submitted(count=5, **arguments):
+    operator = IMIconnectCreateAppProfileOperator(
+        task_id="submit", records=records(count, twitter_name=SECRET), batch_size=2, **arguments
+    )
+    return operator.execute({})
+
+
+def sensor(mode, transids, **arguments):
+    arguments = {"poke_interval": 0.02, "timeout": 20, **arguments}
+    settings = {"deferrable": True} if mode == "deferrable" else {"deferrable": False, "mode": mode}
+    return lambda: IMIconnectProfileStatusSensor(task_id="wait", transids=transids, **settings, **arguments)
+
+
+SUCCEEDED = {"transactions": 3, "records": 5, "succeeded": 5, "failed": 0, "failures": {}}
+ONE_FAILED = {"transactions": 3, "records": 5, "succeeded": 4, "failed": 1, "failures": {"7015": 1}}
+NOTHING = {"transactions": 0, "records": 0, "succeeded": 0, "failed": 0, "failures": {}}
+FAILED = "1 of 5 records failed in IMIconnect: 7015 x 1 (customer or app profile already exists). First customer ids: C3 (7015)"
+NOT_FINISHED = "1 of 1 transactions were not finished, first no-such-id. Code 7600 means that IMIconnect still has them"
+
+
+def resent(submission):
+    return submission | {"resent": submission["transids"]}
+
+
+def all_of(submission):
+    return submission
+
+
+CASES = {
+    # name: (existing profiles, faults of status calls, what is waited for, arguments, the result, the error, its words)
+    "all succeed": ((), {}, all_of, {}, SUCCEEDED, None, ""),
+    "a list of ids": ((), {}, lambda s: s["transids"], {}, SUCCEEDED, None, ""),
+    "nothing to wait for": ((), {}, lambda _: [], {}, NOTHING, None, ""),
+    "no transids": ((), {}, lambda _: 7, {}, None, "IMIconnectRequestError", "transids must be an id"),
+    "one failed": ((3,), {}, all_of, {}, None, "IMIconnectRecordsFailedError", FAILED),
+    "one failed, warn": ((3,), {}, all_of, {"on_failed_records": "warn"}, ONE_FAILED, None, ""),
+    "one failed, tolerated": ((3,), {}, all_of, {"tolerated_codes": ["7015"]}, ONE_FAILED, None, ""),
+    "one failed, another tolerated": ((3,), {}, all_of, {"tolerated_codes": [7003]}, None, "IMIconnectRecordsFailedError", FAILED),
+    "one failed in a resent batch": ((3,), {}, resent, {}, SUCCEEDED, None, ""),
+    "one failed, soft_fail": ((3,), {}, all_of, {"soft_fail": True}, None, "AirflowSkipException", ""),
+    "one failed, never_fail": ((3,), {}, all_of, {"never_fail": True}, None, "AirflowSkipException", ""),
+    "an unknown id": ((), {}, lambda _: "no-such-id", {"timeout": 0.3}, None, "AirflowSensorTimeout", NOT_FINISHED),
+    "an unknown id, soft_fail": ((), {}, lambda _: "no-such-id", {"timeout": 0.3, "soft_fail": True}, None, "AirflowSkipException", ""),
+    "passing errors": ((), dict(enumerate(["reset_before", "http_500", "http_502_html", "7006", "7020", "not_json", "cut_off"], 1)), all_of, {}, SUCCEEDED, None, ""),
+    "an address that is refused": ((), {1: "7010"}, all_of, {}, None, "IMIconnectAuthenticationError", "7010"),
+    "an address that is refused, soft_fail": ((), {1: "7010"}, all_of, {"soft_fail": True}, None, "AirflowSkipException", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", CASES)
+def test_all_modes_end_alike(simulator, everything_logged, tmp_path, case, mode):
+    existing, faults, waited_for, arguments, result, error, words = CASES[case]
+    sim = simulator(queue_time=0.1, faults={("status", number): fault for number, fault in faults.items()})
+    for number in existing:
+        sim.seed_profile(APP, f"C{number}")
+    transids = waited_for(submitted())
+    rejects = tmp_path / "rejects.jsonl"
+    end = ended(sensor(mode, transids, rejects_path=str(rejects), **arguments))
+    assert (end.error, words in end.words) == (error, True), end.words
+    if result is not None:
+        in_it = next((call.transid for call in sim.calls if "C3" in call.customer_ids), None)
+        failed = [{"customerId": "C3", "code": "7015", "transid": in_it}] * result["failed"]
+        assert {name: end.result[name] for name in result} == result
+        assert [{name: one[name] for name in ("customerId", "code", "transid")} for one in end.result["failed_records"]] == failed
+        assert end.result["rejects"] == (f"file://{rejects}" if failed else None)
+    assert [call.kind for call in sim.calls].count("create") == 3, "waiting never submits"
+    assert KEY not in everything_logged.text + end.words
+    assert SECRET not in everything_logged.text + end.words
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_all_modes_push_the_result_before_they_fail(simulator, mode):
+    sim = simulator()
+    sim.seed_profile(APP, "C3")
+    context = context_of()
+    end = ended(sensor(mode, submitted()), context)
+    assert end.error == "IMIconnectRecordsFailedError"
+    assert context["ti"].pushed["return_value"]["failures"] == {"7015": 1}
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_a_restart_of_the_service_while_waiting(simulator, mode):
+    sim = simulator(queue_time=0.3, faults={("status", 2): Fault("down", seconds=0.6)})
+    assert run(sensor(mode, submitted()))["succeeded"] == 5
+    assert len(sim.profiles[APP]) == 5
