@@ -37,7 +37,8 @@ def imiconnect_from_file() -> None:
     IMIconnectProfileStatusSensor(
         task_id="wait",
         transids=submit.output,
-        poke_interval=5,  # for long waits mode="reschedule", which holds no worker slot, and 60 seconds or more
+        deferrable=True,  # waits in the triggerer and holds no worker slot, however many transactions there are
+        poke_interval=5,
         timeout=60 * 60,
     )
 
