@@ -20,6 +20,7 @@ import requests
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = {"api-server": (), "scheduler": ("--skip-serve-logs",), "dag-processor": ()}
+TRIGGERER = {"triggerer": ("--skip-serve-logs",)}
 START_SECONDS = 180
 STOP_SECONDS = 8
 HEARTBEAT_TIMEOUT = 8
@@ -52,9 +53,11 @@ class Headless:
     :param home: AIRFLOW_HOME, the logs and the temporary files; nothing is written elsewhere
     :param dags: the folder of the DAG files
     :param environment: further environment variables, such as AIRFLOW_CONN_IMICONNECT_DEFAULT
+    :param triggerer: whether there is one
     """
 
-    def __init__(self, home, dags, environment):
+    def __init__(self, home, dags, environment, *, triggerer=False):
+        self._options = PARTS | (TRIGGERER if triggerer else {})
         self.home = Path(home)
         self.dags = Path(dags)
         self.database = self.home / "airflow.db"
@@ -98,8 +101,8 @@ class Headless:
         (self.home / "tmp").mkdir(parents=True, exist_ok=True)
         try:
             self._run("db-migrate", "db", "migrate")
-            for name, options in PARTS.items():
-                self._parts[name] = self._start(name, name, *options)
+            for name in self._options:
+                self.start(name)
             wait_until(self._is_ready, START_SECONDS, "Airflow is ready", pause=0.3)
         except BaseException:
             self.stop()
@@ -108,6 +111,18 @@ class Headless:
 
     def __exit__(self, *_):
         self.stop()
+
+    def start(self, part):
+        """Start a part, also one that was killed."""
+        self._parts[part] = self._start(part, part, *self._options[part])
+
+    def kill(self, part):
+        """Kill a part and all that it has started, with -9."""
+        leader = self._parts.pop(part)
+        for pid in [pid for pid in psutil.pids() if _session_of(pid) == leader.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        leader.wait()
 
     def _start(self, log, *command):
         with (self.home / f"{log}.log").open("wb") as output:
@@ -202,6 +217,11 @@ class Headless:
         sql = f"SELECT state, try_number, pid FROM task_instance WHERE {where}"
         [row] = self._select(sql, dag_id, run_id, task_id)
         return row
+
+    def triggers(self):
+        """Return how many trigger rows there are."""
+        [(count,)] = self._select("SELECT count(*) FROM trigger")
+        return count
 
     def store(self, dag_id, run_id, task_id):
         """Return the task's task_state_store as it is in the database."""
