@@ -35,13 +35,16 @@ class Death:
 
 
 def ledger_of(store):
-    """Return the entries of all segments that a task_state_store holds."""
-    return {
-        key: value
-        for name, segment in store.items()
-        if re.fullmatch(r"imiconnect-\w+-\d+-\d+", name)
-        for key, value in segment.items()
-    }
+    """Return what a task_state_store holds of each batch since the last Clear; a later segment's word counts."""
+    segments = {}
+    generation = 0
+    for name, value in store.items():
+        if found := re.fullmatch(r"imiconnect-\w+-(\d+)-(\d+)", name):
+            segments[tuple(map(int, found.groups()))] = value
+        elif re.fullmatch(r"imiconnect-\w+", name):
+            generation = value.get("generation", 0)
+    numbers = sorted(place for place in segments if place[0] == generation)
+    return {key: value for place in numbers for key, value in segments[place].items()}
 
 
 def _is_accepted(value):
