@@ -1,6 +1,6 @@
 """What a benchmark hands back: a table, the figures that count, and what must hold of them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,13 @@ class Report:
     :param about: what was measured, in a sentence
     :param rows: the table: each row has the same columns
     :param limits: what must hold
+    :param more: further tables: what each shows, and its rows
     """
 
     about: str
     rows: list
     limits: list
+    more: dict = field(default_factory=dict)
 
     @property
     def holds(self):
@@ -41,11 +43,15 @@ class Report:
         return asdict(self) | {"holds": self.holds}
 
     def __str__(self):
-        columns = list(self.rows[0])
-        lines = [columns, *([_shown(row[column]) for column in columns] for row in self.rows)]
-        widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-        table = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join([self.about, "", *table, "", *map(str, self.limits)])
+        tables = [part for about, rows in self.more.items() for part in ("", about, "", _table(rows))]
+        return "\n".join([self.about, "", _table(self.rows), *tables, "", *map(str, self.limits)])
+
+
+def _table(rows):
+    columns = list(rows[0])
+    lines = [columns, *([_shown(row[column]) for column in columns] for row in rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
 def _shown(value):

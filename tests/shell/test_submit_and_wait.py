@@ -72,7 +72,11 @@ def test_failed_records_are_written_with_their_content(simulator, tmp_path, ever
 def test_what_was_refused_and_what_failed_stand_in_one_file(simulator, tmp_path, deferrable):
     sim = simulator(queue_time=0.1, whole_call=True)
     sim.seed_profile(APP, "C1")
-    items = [*records(3), {"customerId": "BAD", "Attributes": {"status": "1", "channel": "fb"}}, {"customerId": "WORSE"}]
+    items = [
+        *records(3),
+        {"customerId": "BAD", "Attributes": {"status": "1", "channel": "fb"}},
+        {"customerId": "WORSE"},
+    ]
     rejects = tmp_path / "rejects.jsonl"
     rejects.write_text("of an earlier run\n")
     result = run(submit(items, deferrable, on_invalid="skip", on_failed_records="warn", rejects_path=str(rejects)))

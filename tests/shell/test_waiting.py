@@ -75,7 +75,9 @@ def test_all_modes_end_alike(simulator, everything_logged, tmp_path, case, mode)
         in_it = next((call.transid for call in sim.calls if "C3" in call.customer_ids), None)
         failed = [{"customerId": "C3", "code": "7015", "transid": in_it}] * result["failed"]
         assert {name: end.result[name] for name in result} == result
-        assert [{name: one[name] for name in ("customerId", "code", "transid")} for one in end.result["failed_records"]] == failed
+        assert [
+            {name: one[name] for name in ("customerId", "code", "transid")} for one in end.result["failed_records"]
+        ] == failed
         assert end.result["rejects"] == (f"file://{rejects}" if failed else None)
     assert [call.kind for call in sim.calls].count("create") == 3, "waiting never submits"
     assert KEY not in everything_logged.text + end.words
