@@ -48,7 +48,7 @@ class Beside:
 
 async def with_trigger(name, count, poll_interval, max_poll_interval, concurrency, **_):
     """Wait with one trigger; return its event and the size of its row and event."""
-    from airflow_imiconnect.triggers import IMIconnectProfileStatusTrigger  # noqa: PLC0415 - bare calls need none of it
+    from airflow_imiconnect.triggers import IMIconnectProfileStatusTrigger  # noqa: PLC0415 - bare calls need none of it  # noqa: PLC0415 - bare httpx does without
 
     trigger = IMIconnectProfileStatusTrigger(
         transids=transids(name, count),
