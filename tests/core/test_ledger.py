@@ -86,6 +86,30 @@ def test_a_withdrawn_intention_was_never_there():
     assert again.find("b") == Entry(resent=True)
 
 
+def test_a_withdrawn_intention_is_gone_from_older_segments_too():
+    store = Store()
+    ledger = Ledger(store)
+    ledger.intend("a")
+    for number in range(200):
+        ledger.accept(f"{number:032}", T, resent=False)
+    ledger.accept("a", T, resent=False)
+    ledger.withdraw("a")
+    ledger.flush()
+    assert len(store) > 1
+    assert Ledger(store).find("a") is None
+
+
+def test_the_later_word_on_a_batch_counts_whatever_segment_it_stands_in():
+    store = Store()
+    for number in range(30):
+        ledger = Ledger(store)
+        for other in range(20):
+            ledger.intend(f"{number}-{other}")
+        ledger.accept("a", Receipt(f"T{number}", "queued"), resent=False)
+        ledger.flush()
+    assert Ledger(store).find("a").receipt.transid == "T29"
+
+
 def test_ten_thousand_batches_are_a_few_small_values():
     store = Store()
     ledger = Ledger(store)

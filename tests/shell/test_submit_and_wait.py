@@ -99,6 +99,16 @@ def test_a_customer_who_stands_there_more_often_than_failed_has_no_content(simul
     assert written == {"C1": record(1), "C2": None}
 
 
+@BOTH
+def test_the_rejects_of_an_earlier_run_are_not_kept(simulator, tmp_path, deferrable):
+    sim = simulator(queue_time=0.1)
+    sim.seed_profile(APP, "C1")
+    rejects = tmp_path / "rejects.jsonl"
+    rejects.write_text("of an earlier run\n")
+    ended(submit(records(3), deferrable, rejects_path=str(rejects)))
+    assert [line["customerId"] for line in lines(rejects)] == ["C1"]
+
+
 def test_a_source_that_is_gone_by_then_leaves_only_the_content_out(simulator, tmp_path):
     sim = simulator()
     sim.seed_profile(APP, "C1")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import time
+import tracemalloc
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
@@ -208,6 +209,24 @@ def test_answers_that_are_none_hold_nobody_up(simulator, connect, everything_log
     expected = "error" if fault.kind == "redirect" else "finished"
     assert event["state"] == expected
     assert KEY not in everything_logged.text
+
+
+def test_a_redirect_takes_the_key_nowhere(simulator, connect):
+    other = simulator()
+    sim = simulator(faults={("status", 1): Fault("redirect", url=f"{other.url}/resources/v2/profile/status/T1")})
+    event = fire(trigger(["T1"]))
+    assert (event["state"], event["error"]) == ("error", "IMIconnectRequestError")
+    assert (len(sim.calls), len(other.calls)) == (1, 0)
+
+
+def test_a_huge_answer_is_cut_off(simulator):
+    simulator(faults={("status", 1): Fault("huge_body", megabytes=200)})
+    transids = submitted(1)
+    tracemalloc.start()
+    assert fire(trigger(transids))["state"] == "finished"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000
 
 
 def test_a_service_that_is_not_there_ends_with_the_deadline(connect):
