@@ -6,7 +6,6 @@ IMICONNECT_TESTS=long makes more runs and kills; IMICONNECT_SEED repeats the cho
 """
 # ruff: noqa: T201 - pytest shows what is printed when a test has failed
 
-import contextlib
 import json
 import os
 import random
@@ -16,6 +15,7 @@ import time
 import psutil
 import pytest
 from headless import Headless, wait_until
+from planted import places_of
 from witness import Death, check_deaths, check_result, ledger_of
 
 from airflow_imiconnect.simulator import Simulator
@@ -44,7 +44,8 @@ def sim():
 @pytest.fixture(scope="module")
 def airflow(sim, tmp_path_factory, request):
     home = tmp_path_factory.mktemp("airflow")
-    with Headless(home, request.path.parent / "dags", {"AIRFLOW_CONN_IMICONNECT_DEFAULT": sim.connection}) as running:
+    environment = {"AIRFLOW_CONN_IMICONNECT_DEFAULT": sim.connection, "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
+    with Headless(home, request.path.parent / "dags", environment) as running:
         yield running
 
 
@@ -129,7 +130,7 @@ class Submission:
         counts = {name: outcome[name] for name in ("transactions", "records", "succeeded", "failed")}
         assert counts == {"transactions": BATCHES, "records": RECORDS, "succeeded": RECORDS, "failed": 0}
         assert len(self.sim.profiles[self.app_id]) == RECORDS
-        assert places_of(self.airflow, KEY, VALUE) == []
+        assert places_of(self.airflow.home, KEY, VALUE) == []
 
     def tell(self):
         """Print what pytest shows when the test has failed."""
@@ -143,16 +144,6 @@ class Submission:
 def _line(customer_id):
     attributes = {"status": "1", "channel": "twitter", "twitter_name": f"{VALUE}-{customer_id}"}
     return json.dumps({"customerId": customer_id, "Attributes": attributes}) + "\n"
-
-
-def places_of(airflow, *words):
-    """Return the files under AIRFLOW_HOME, the database among them, that hold one of the words."""
-    found = []
-    for path in airflow.home.rglob("*"):
-        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-            content = path.read_bytes()
-            found += [(word, path) for word in words if word.encode() in content]
-    return found
 
 
 def kill_at_random(run, choice):
