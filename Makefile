@@ -23,10 +23,10 @@ demo: venv ## submit 250 sample profiles from a real Airflow to a local IMIconne
 test: venv ## run the tests; ARGS="-k csv -x" is handed to pytest
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: venv ## run every test, the slow ones too
-	@$(BIN)/python -m pytest $(ARGS)
+test-all: venv ## run every test, the slow ones too, and the kill suite and hypothesis in their long forms
+	@IMICONNECT_TESTS=long $(BIN)/python -m pytest $(ARGS)
 
-bench: venv ## measure what the ledger costs on a running Airflow; ARGS="--json figures.json" keeps the figures
+bench: venv ## measure what must hold; ARGS="waiting --json figures.json" takes one benchmark and keeps its figures
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 ui: venv ## the same Airflow with its web pages (PORT=8080) and the simulator (SIMULATOR_PORT=8085)

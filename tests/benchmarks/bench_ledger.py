@@ -5,8 +5,9 @@ import tempfile
 from pathlib import Path
 
 from headless import Headless
+from lean import lean_service
+from records import write_records
 from report import Limit, Report
-from service import simulator, write_records
 
 BATCHES = 200
 LATENCY = 0.05
@@ -27,8 +28,7 @@ ABOUT = (
 
 def run():
     """Measure each round with and without a ledger, the order changing from round to round."""
-    apps = [f"{kind}-{number}" for number in range(ROUNDS + 1) for kind in ("with", "without")]
-    with tempfile.TemporaryDirectory(prefix="imiconnect-bench-") as folder, simulator(apps, LATENCY) as service:
+    with tempfile.TemporaryDirectory(prefix="imiconnect-bench-") as folder, lean_service(LATENCY) as service:
         path = Path(folder) / "records.jsonl"
         write_records(path, BATCHES * 100)
         connection = {"AIRFLOW_CONN_IMICONNECT_DEFAULT": service.connection}
@@ -51,7 +51,7 @@ def _round(airflow, service, path, number):
     }
 
 
-_CPUS = ("task cpu", "API server cpu", "simulator cpu")
+_CPUS = ("task cpu", "API server cpu", "service cpu")
 
 
 def _measure(airflow, service, path, kind, number):

@@ -1,4 +1,4 @@
-"""Run the lean status service, make sets of transactions in it, and ask how they stand."""
+"""Run the lean service, make sets of transactions in it, and ask how they stand."""
 
 import json
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import requests
 
 SERVER = Path(__file__).with_name("lean_server.py")
@@ -19,8 +20,9 @@ class Lean:
     :param url: where it listens
     """
 
-    def __init__(self, url):
+    def __init__(self, process, url):
         self.url = url
+        self._process = psutil.Process(process.pid)
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -36,6 +38,12 @@ class Lean:
     def stand(self, name):
         """Return the set's calls, when it began and when the last was done, and what the service has used."""
         return self._ask(f"/stand?name={name}")
+
+    @property
+    def cpu_seconds(self):
+        """What it has used so far."""
+        times = self._process.cpu_times()
+        return times.user + times.system
 
     def close(self):
         self._session.close()
@@ -54,7 +62,7 @@ def lean_service(latency):
     )
     service = None
     try:
-        service = Lean(process.stdout.readline().strip())
+        service = Lean(process, process.stdout.readline().strip())
         yield service
     finally:
         if service:

@@ -1,5 +1,7 @@
 """
-A status service that costs next to nothing, run as a process of its own: ``python lean_server.py LATENCY``.
+A service that costs next to nothing, run as a process of its own: ``python lean_server.py LATENCY``.
+
+It accepts whatever is submitted.
 
 It knows sets of transactions. A set's clock starts with the first question about it; from then on its transactions
 finish one after another, at moments drawn at random. It counts the questions and knows when the last one finished.
@@ -9,11 +11,15 @@ finish one after another, at moments drawn at random. It counts the questions an
 import asyncio
 import json
 import random
+import re
 import sys
 import time
+import uuid
 from urllib.parse import parse_qsl, urlsplit
 
 STATUS = b"GET /resources/v2/profile/status/"
+SUBMIT = b"POST /resources/v2/customerappprofile/"
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 WAITING = json.dumps({"code": "7600", "description": "no result found"}).encode()
 RESULTS = 3
 
@@ -27,6 +33,7 @@ class Transactions:
         self.started = self.started_at = None
         self.calls = 0
         self.finished = set()
+        self.told_at = None
 
     def ask(self, number):
         """Count a question; tell whether the transaction has finished."""
@@ -39,10 +46,11 @@ class Transactions:
     def told(self, number):
         """Take note that the caller has been told that it has finished."""
         self.finished.add(number)
+        self.told_at = time.time()
 
     def to_json(self):
         last = self.started_at + max(self.due) if self.started_at else None
-        return {"calls": self.calls, "told": len(self.finished), "started_at": self.started_at, "last_at": last}
+        return {"calls": self.calls, "told": len(self.finished), "told_at": self.told_at, "last_at": last}
 
 
 class Service:
@@ -61,6 +69,11 @@ class Service:
         counts = {"TotalCount": RESULTS, "SuccessCount": RESULTS, "FailureCount": 0}
         return json.dumps({**_SUCCESS, "transid": transid, **counts, "Results": customers}).encode()
 
+    def accept(self, _):
+        return json.dumps(
+            {"response": {"code": "1001", "description": "Queued", "transid": str(uuid.uuid4())}}
+        ).encode()
+
     def control(self, target):
         """Do what the benchmark asks for: make a set, or tell how it stands."""
         url = urlsplit(target)
@@ -76,11 +89,11 @@ _SUCCESS = {"code": "1000", "description": "SUCCESS"}
 
 
 class Connection(asyncio.Protocol):
-    """HTTP/1.1 with keep-alive, GET alone. asyncio sets TCP_NODELAY by itself."""
+    """HTTP/1.1 with keep-alive. asyncio sets TCP_NODELAY by itself."""
 
     def __init__(self, service):
         self._service = service
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def connection_made(self, transport):
         self._transport = transport
@@ -89,8 +102,15 @@ class Connection(asyncio.Protocol):
     def data_received(self, data):
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-            if head.startswith(STATUS):
+            head = bytes(self._buffer[:end])
+            length = LENGTH.search(head)
+            after = end + 4 + (int(length[1]) if length else 0)
+            if len(self._buffer) < after:
+                return
+            del self._buffer[:after]
+            if head.startswith(SUBMIT):
+                self._later(self._service.latency, self._answer, self._service.accept, None)
+            elif head.startswith(STATUS):
                 transid = head[len(STATUS) : head.index(b" ", len(STATUS))].decode()
                 self._later(self._service.latency, self._answer, self._service.status, transid)
             else:

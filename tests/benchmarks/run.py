@@ -17,10 +17,12 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "kill"), str(HERE.parents[1])]  # the headless Airflow, and the package itself
 
 import bench_ledger
+import bench_waiting
 import psutil
 
 BENCHMARKS = {
     "ledger": bench_ledger.run,
+    "waiting": bench_waiting.run,
 }
 
 

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import psutil
@@ -217,6 +218,12 @@ class Headless:
         sql = f"SELECT state, try_number, pid FROM task_instance WHERE {where}"
         [row] = self._select(sql, dag_id, run_id, task_id)
         return row
+
+    def ends(self, dag_id, run_id):
+        """Return when each task instance of a run has ended, in seconds since 1970."""
+        sql = "SELECT end_date FROM task_instance WHERE dag_id = ? AND run_id = ?"
+        moments = [datetime.fromisoformat(end) for (end,) in self._select(sql, dag_id, run_id)]
+        return [moment.replace(tzinfo=timezone.utc).timestamp() for moment in moments]
 
     def triggers(self):
         """Return how many trigger rows there are."""
