@@ -38,7 +38,7 @@ class Questions:
 
     async def ask_once(self, watch: Watch) -> None:
         """Ask one round; raises as Watch.ask_round does."""
-        async with StatusClient(self.settings, self.max_concurrency) as client:
+        async with StatusClient(self.settings) as client:
             await watch.ask_round(client.get_profile_status)
         self._tell(watch)
 
@@ -52,7 +52,7 @@ class Questions:
                 told = time.monotonic()
                 self._tell(watch)
 
-        async with StatusClient(self.settings, self.max_concurrency) as client:
+        async with StatusClient(self.settings) as client:
             return await watch.until_finished(client.get_profile_status, policy, deadline, tell)
 
     def _tell(self, watch: Watch) -> None:

@@ -52,14 +52,17 @@ class RetryPolicy:
         return min(error.retry_after or 0.0, self.longest_retry_after)
 
 
+_PATIENT_ROUNDS = 3
+
+
 @dataclass(frozen=True)
 class PollPolicy:
     """
-    How often those who wait ask: a wait between two rounds of questions, longer the longer nothing happens.
+    How often those who wait ask: from the start of one round of questions to the next, longer when nothing happens.
 
-    :param poll_interval: seconds between the first two rounds
-    :param max_poll_interval: the most seconds between two rounds, unless the service asks for more; by default twice
-        ``poll_interval``
+    :param poll_interval: seconds from one round to the next; it grows after three rounds in which nothing happened
+    :param max_poll_interval: the most seconds from one round to the next, unless the service asks for more; by default
+        twice ``poll_interval``
     """
 
     poll_interval: float
@@ -67,12 +70,12 @@ class PollPolicy:
 
     def wait(self, quiet_rounds: int, asked_for: float, chance: float) -> float:
         """
-        Return how many seconds to wait before the next round.
+        Return how many seconds after the start of a round the next one starts.
 
         :param quiet_rounds: rounds since the last one in which a transaction was found finished
         :param asked_for: seconds that the service asked to wait (Retry-After), 0 for none
         :param chance: a random number from 0 to 1, the jitter: up to a fifth earlier
         """
         longest = 2 * self.poll_interval if self.max_poll_interval is None else self.max_poll_interval
-        eased = min(longest, self.poll_interval * 1.5 ** min(quiet_rounds, 30))
+        eased = min(longest, self.poll_interval * 1.5 ** min(max(0, quiet_rounds - _PATIENT_ROUNDS), 30))
         return max(eased * (1 - chance / 5), asked_for)

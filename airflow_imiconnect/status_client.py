@@ -20,20 +20,17 @@ class StatusClient:
     """
     An asynchronous client, to be used in an ``async with`` statement.
 
+    Each call in flight has a connection of its own: a pool of httpx is searched from end to end at each call, which
+    costs more than the call itself from some thirty connections on.
+
     :param settings: what the connection says
-    :param max_concurrency: connections that are kept open
     """
 
-    def __init__(self, settings: Settings, max_concurrency: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._client = httpx.AsyncClient(
-            headers=settings.headers,
-            timeout=httpx.Timeout(settings.timeout, connect=settings.connect_timeout),
-            limits=httpx.Limits(max_connections=max_concurrency, max_keepalive_connections=max_concurrency),
-            follow_redirects=False,  # the key must not leave the host (contract 6)
-            trust_env=settings.trusts_environment,
-        )
-        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._tls = httpx.create_ssl_context(trust_env=settings.trusts_environment)
+        self._clients: list[httpx.AsyncClient] = []
+        self._free: list[httpx.AsyncClient] = []
 
     async def __aenter__(self) -> StatusClient:  # noqa: PYI034 - Self came with Python 3.11
         return self
@@ -41,7 +38,8 @@ class StatusClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        for client in self._clients:
+            await client.aclose()
 
     async def get_profile_status(self, transid: str) -> TransactionStatus:
         """
@@ -54,12 +52,29 @@ class StatusClient:
 
     async def _exchange(self, call: protocol.Call) -> protocol.Answer:
         settings = self._settings
+        client = self._free.pop() if self._free else self._new_client()
         try:
-            async with self._client.stream(call.method, settings.base_url + call.path) as response:
+            async with client.stream(call.method, settings.base_url + call.path) as response:
                 body = await _read_body(response, call, settings.timeout)
                 return protocol.Answer(response.status_code, body, response.headers, hide=settings.key)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _network_error(call, error) from None
+        finally:
+            self._free.append(client)
+
+    def _new_client(self) -> httpx.AsyncClient:
+        settings = self._settings
+        client = httpx.AsyncClient(
+            headers=settings.headers,
+            timeout=httpx.Timeout(settings.timeout, connect=settings.connect_timeout),
+            limits=httpx.Limits(max_connections=1),
+            follow_redirects=False,  # the key must not leave the host (contract 6)
+            trust_env=settings.trusts_environment,
+            verify=self._tls,
+        )
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._clients.append(client)
+        return client
 
 
 async def _read_body(response: httpx.Response, call: protocol.Call, timeout: float) -> bytes:

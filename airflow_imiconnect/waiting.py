@@ -85,13 +85,14 @@ class Watch:
     async def _rounds(self, ask: Ask, policy: PollPolicy, tell: Callable[[Watch], None]) -> None:
         quiet_rounds = 0
         while True:
-            before = self.left
+            before, started = self.left, time.monotonic()
             await self.ask_round(ask)
             tell(self)
             if not self.left:
                 return
             quiet_rounds = 0 if self.left < before else quiet_rounds + 1
-            await asyncio.sleep(policy.wait(quiet_rounds, self._asked_for, random.random()))  # noqa: S311 - jitter
+            interval = policy.wait(quiet_rounds, self._asked_for, random.random())  # noqa: S311 - jitter
+            await asyncio.sleep(max(0.0, started + interval - time.monotonic()))
 
     async def ask_round(self, ask: Ask) -> None:
         """

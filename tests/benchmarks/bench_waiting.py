@@ -15,7 +15,7 @@ from report import Limit, Report
 
 HERE = Path(__file__).parent
 COUNT, FEW, MAPPED = 10_000, 100, 200
-LATENCY, CONCURRENCY, POLL_INTERVAL = 0.005, 8, 2.0
+LATENCY, CONCURRENCY, POLL_INTERVAL = 0.005, 8, 3.0
 FIRST, LAST = 3.0, 8.0  # seconds after the first question in which the transactions finish
 ROUNDS = 3
 ABOUT = (
