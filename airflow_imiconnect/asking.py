@@ -36,10 +36,10 @@ class Questions:
         pace = Pace(self.settings.requests_per_second)
         return Watch(transids, on_finished, max_concurrency=self.max_concurrency, pace=pace)
 
-    async def ask_once(self, watch: Watch) -> None:
-        """Ask one round; raises as Watch.ask_round does."""
+    async def ask_once(self, watch: Watch, seconds: float) -> None:
+        """Ask one round, for so many seconds at most; raises as Watch.ask_round does."""
         async with StatusClient(self.settings) as client:
-            await watch.ask_round(client.get_profile_status)
+            await watch.ask_round(client.get_profile_status, max(seconds, 1.0))
         self._tell(watch)
 
     async def until_finished(self, watch: Watch, policy: PollPolicy, deadline: float) -> bool:

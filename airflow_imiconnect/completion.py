@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow.providers.common.compat.sdk import Context
 
 from airflow_imiconnect import events
+from airflow_imiconnect.errors import IMIconnectTransientError
 from airflow_imiconnect.events import TimedOut
 from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.outcome import Outcome, Transactions
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
     from airflow_imiconnect.asking import Questions
     from airflow_imiconnect.triggers import IMIconnectProfileStatusTrigger
 
+_T = TypeVar("_T")
 _BACKSTOP = 60.0  # seconds after which Airflow ends a deferral itself, should no triggerer keep the deadline
-_ASKED_AGAIN = 600.0  # seconds for asking again, in the worker, about transactions that are finished
+_ASKED_AGAIN = 120.0  # seconds for asking again, in the worker, about transactions that are finished
 
 
 class Deadline(NamedTuple):
@@ -101,7 +105,7 @@ class Completion:
             max_concurrency=self.max_concurrency,
         )
 
-    def after(self, event: object, deadline: float) -> Outcome | TimedOut:
+    def after(self, event: object) -> Outcome | TimedOut:
         """
         Read the trigger's event, and ask once more about the transactions in which a record failed.
 
@@ -113,7 +117,13 @@ class Completion:
         outcome = self.new_outcome()
         outcome.add_succeeded(told.records)
         policy = PollPolicy(min(self.policy.poll_interval, 5.0))
-        return self._ask(told.partial, outcome, policy, max(deadline, time.time() + _ASKED_AGAIN))
+        answer = self._ask(told.partial, outcome, policy, time.time() + _ASKED_AGAIN)
+        if isinstance(answer, TimedOut):
+            raise IMIconnectTransientError(
+                f"All transactions are finished, and records failed in {len(told.partial)} of them; which records, "
+                f"could not be asked within {_ASKED_AGAIN:g} s. Another try asks again."
+            )
+        return answer
 
     def _ask(
         self, transids: Collection[str], outcome: Outcome, policy: PollPolicy, deadline: float
@@ -122,9 +132,35 @@ class Completion:
             return outcome
         questions = self.questions
         watch = questions.watch(tuple(transids), outcome.add)
-        if asyncio.run(questions.until_finished(watch, policy, deadline)):
+        if run_aside(questions.until_finished(watch, policy, deadline)):
             return outcome
         return timed_out(watch)
+
+
+def run_aside(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """
+    Run a coroutine in a thread of its own, and wait for it here.
+
+    Airflow ends a task by an exception out of a signal handler (execution_timeout, a kill from the page). Raised within
+    an event loop it can be lost there; raised here it is not, and it ends the coroutine too.
+    """
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def main() -> _T:
+        task = asyncio.current_task()
+        assert task  # noqa: S101 - there is one, in a coroutine
+        running.append((asyncio.get_running_loop(), task))
+        return await coroutine
+
+    with ThreadPoolExecutor(1, "imiconnect") as thread:
+        future = thread.submit(lambda: asyncio.run(main()))
+        try:
+            return future.result()
+        except BaseException:
+            for loop, task in running:
+                with suppress(RuntimeError):  # it has ended by itself, and its loop is closed
+                    loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 def timed_out(watch: Watch) -> TimedOut:
@@ -172,7 +208,7 @@ def check_waiting(task_id: str, on_failed_records: str, tolerated_codes: object)
     """Check two arguments of tasks that wait; raises ValueError."""
     if on_failed_records not in ("fail", "warn"):
         raise ValueError(f"Task {task_id!r}: on_failed_records must be 'fail' or 'warn'.")
-    if isinstance(tolerated_codes, str):
+    if isinstance(tolerated_codes, str) or not isinstance(tolerated_codes, Collection):
         raise ValueError(  # noqa: TRY004 - as for the other arguments
             f"Task {task_id!r}: tolerated_codes must be a list of codes, for example ['7015']."
         )

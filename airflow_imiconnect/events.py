@@ -1,15 +1,16 @@
 """
 What the trigger tells the task: small, whatever the number of records, and plain JSON.
 
-``{"state": "finished", "transactions": 3, "records": 200, "partial": "4"}``: all are finished; ``records`` counts those
+``{"state": "finished", "digest": "5f1c…", "records": 200, "partial": "4"}``: all are finished; ``records`` counts those
 of the transactions without a failure, and ``partial`` holds, in hex, a bit for each transaction with one: here the
-third. The worker asks for these again.
+third. The worker asks for these again; the digest of the ids tells whether it has the same ones in mind.
 ``{"state": "timeout", "waiting": 2, "first": ["5f1c…", …]}``: the deadline has come.
 ``{"state": "error", "error": "IMIconnectAuthenticationError", "message": …, "code": …}``: asking again cannot help.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,10 @@ from airflow_imiconnect.waiting import Watch
 
 NAMED_TRANSIDS = 5
 _ERROR_FIELDS = ("code", "description", "http_status", "transid")
+
+
+class UnknownEventError(IMIconnectError):
+    """The trigger's event is none of those above, or not about the transactions of the task."""
 
 
 class Tally:
@@ -57,7 +62,7 @@ def finished(tally: Tally) -> dict[str, Any]:
     bits = sum(1 << index for index, transid in enumerate(tally.transids) if transid in tally.partial)
     return {
         "state": "finished",
-        "transactions": len(tally.transids),
+        "digest": _digest(tally.transids),
         "records": tally.records,
         "partial": format(bits, "x"),
     }
@@ -84,7 +89,7 @@ def read(payload: object, transids: Sequence[str]) -> Finished | TimedOut:
     try:
         return _read(payload, transids)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as problem:
-        raise IMIconnectError(
+        raise UnknownEventError(
             f"The trigger's event is none that this task knows ({type(problem).__name__}): whether the transactions "
             "are finished is not known. Do the workers and the triggerer run the same version of airflow-imiconnect? "
             "Another try asks again."
@@ -94,8 +99,11 @@ def read(payload: object, transids: Sequence[str]) -> Finished | TimedOut:
 def _read(payload: Any, transids: Sequence[str]) -> Finished | TimedOut:  # noqa: ANN401 - it comes from elsewhere
     state = payload["state"]
     if state == "finished":
-        if payload["transactions"] != len(transids):
-            raise ValueError("these are not the transactions of this task")
+        if payload["digest"] != _digest(transids):
+            raise UnknownEventError(
+                "The transactions are others than those that the task was deferred with: has transids another value, "
+                "or another order, each time that it is rendered? Whether these are finished is not known."
+            )
         bits = int(payload["partial"], 16)
         indexes = [index for index in range(bits.bit_length()) if bits >> index & 1]
         return Finished(int(payload["records"]), [transids[index] for index in indexes])
@@ -104,6 +112,10 @@ def _read(payload: Any, transids: Sequence[str]) -> Finished | TimedOut:  # noqa
     if state == "error":
         raise _error(payload)
     raise ValueError("an unknown state")
+
+
+def _digest(transids: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(transids).encode()).hexdigest()[:16]
 
 
 def _error(payload: dict[str, Any]) -> IMIconnectError:

@@ -152,10 +152,10 @@ def _session(settings: Settings) -> requests.Session:
 
 
 def _read_body(response: requests.Response, call: protocol.Call, timeout: float) -> bytes:
-    """Read the answer piece by piece: neither an endless nor a huge one may hold the task."""
+    """Read the answer piece by piece, as it comes: no endless, huge or compressed one may hold the task."""
     deadline = time.monotonic() + timeout
     body = bytearray()
-    while piece := response.raw.read1(64 * 1024, decode_content=True):
+    while piece := response.raw.read1(64 * 1024, decode_content=False):
         body += piece
         if len(body) > protocol.MAX_ANSWER_BYTES:
             raise protocol.no_answer(call, f"the answer is larger than {protocol.MAX_ANSWER_BYTES} bytes", sent=True)

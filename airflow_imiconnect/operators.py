@@ -129,13 +129,14 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         if not self.wait_for_completion:
             ledger.finish()
             return submission
+        publish(context, submission)  # whatever becomes of the waiting: a transid that is lost cannot be found again
         completion = self._completion(submission)
         deadline = Deadline.of(started, self._timeout(), self.execution_timeout)
         if self.deferrable and completion.transactions.transids:
             self.defer(
                 trigger=completion.trigger(deadline),
                 method_name="execute_complete",
-                kwargs={"submission": submission, "deadline": deadline.at, "limit": deadline.limit},
+                kwargs={"submission": submission, "limit": deadline.limit},
                 timeout=deadline.backstop,
             )
         result = self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
@@ -147,7 +148,6 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         context: Context,
         event: object,
         submission: dict[str, Any],
-        deadline: float = 0.0,
         limit: str = "timeout",
     ) -> dict[str, Any]:
         """
@@ -155,11 +155,10 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
 
         :param event: what the trigger fired (events.py)
         :param submission: what was submitted before the task was deferred
-        :param deadline: when the waiting was to end, in seconds since 1970
         :param limit: the task's limit that set the deadline: "timeout" or "execution_timeout"
         """
         completion = self._completion(submission)
-        result = self._complete(context, submission, completion.after(event, deadline), limit)
+        result = self._complete(context, submission, completion.after(event), limit)
         self._ledger(context, completion.hook).finish()
         return result
 
@@ -210,7 +209,6 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         self, context: Context, submission: dict[str, Any], outcome: Outcome | TimedOut, limit: str
     ) -> dict[str, Any]:
         if isinstance(outcome, TimedOut):
-            publish(context, submission)
             words = f"{self.task_id} has reached its {limit}. {still_waiting(outcome, len(submission['transids']))}"
             if limit == "execution_timeout":
                 raise AirflowTaskTimeout(words)
@@ -229,6 +227,8 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             yield from check_records(self._source(), strict=self.strict, on_problem=lambda *_: None)
         except IMIconnectError as error:
             self.log.warning("Failed records are written without their content: %s", error)
+        except Exception as error:  # noqa: BLE001 - a storage has errors of its own, whose words may hold anything
+            self.log.warning("Failed records are written without their content: %s", type(error).__name__)
 
     def _rejects_path(self) -> ObjectStoragePath | None:
         return storage_path(self.rejects_path) if self.rejects_path else None
@@ -292,7 +292,11 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         if self.max_concurrency < 1:
             raise ValueError(f"Task {self.task_id!r}: max_concurrency must be at least 1.")
         check_waiting(self.task_id, self.on_failed_records, self.tolerated_codes)
-        if self.poll_interval < 0:
-            raise ValueError(f"Task {self.task_id!r}: poll_interval must not be negative.")
+        for name in ("poll_interval", "max_poll_interval", "timeout"):
+            value = getattr(self, name)
+            if name == "timeout" and isinstance(value, timedelta):
+                value = value.total_seconds()
+            if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
+                raise ValueError(f"Task {self.task_id!r}: {name} must be a number of seconds.")
         if self.requests_per_second is not None and not self.requests_per_second > 0:
             raise ValueError(f"Task {self.task_id!r}: requests_per_second must be above 0.")

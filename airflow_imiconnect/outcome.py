@@ -40,8 +40,8 @@ class Transactions(NamedTuple):
             if isinstance(item, Mapping):
                 inner = cls.of(list(_items(item.get("transids"))))
                 transids |= dict.fromkeys(inner.transids)
-                resent |= {str(transid) for transid in _items(item.get("resent") or ())}
-            elif isinstance(item, str) and item.strip():
+                resent |= {str(transid).strip() for transid in _items(item.get("resent") or ())}
+            elif isinstance(item, str) and item.strip() and _is_text(item):
                 transids[item.strip()] = None
             else:
                 raise _no_transids()
@@ -51,7 +51,12 @@ class Transactions(NamedTuple):
 def _items(value: object) -> Iterable[object]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise _no_transids()
-    return value
+    return sorted(value, key=str) if isinstance(value, set | frozenset) else value
+
+
+def _is_text(text: str) -> bool:
+    """Tell a text from one that no encoding can write (half a character pair)."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _no_transids() -> IMIconnectRequestError:

@@ -29,7 +29,7 @@ from airflow_imiconnect.hosts import BASE_PATH
 from airflow_imiconnect.models import Receipt, RecordResult, TransactionStatus
 
 MAX_RECORDS_PER_CALL = 100  # contract 3: above it 7012, and nothing is done
-MAX_ANSWER_BYTES = 8 * 1024 * 1024  # an answer for 100 records is some 20 KB; whoever sends more is not IMIconnect
+MAX_ANSWER_BYTES = 1024 * 1024  # an answer for 100 records is some 20 KB; whoever sends more is not IMIconnect
 
 
 class Operation(NamedTuple):

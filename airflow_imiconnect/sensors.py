@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,8 +19,16 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_imiconnect.completion import Completion, Deadline, check_waiting, report, still_waiting, timed_out
-from airflow_imiconnect.events import TimedOut
+from airflow_imiconnect.completion import (
+    Completion,
+    Deadline,
+    check_waiting,
+    report,
+    run_aside,
+    still_waiting,
+    timed_out,
+)
+from airflow_imiconnect.events import TimedOut, UnknownEventError
 from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.outcome import Outcome, Transactions
 from airflow_imiconnect.rejects import RejectsFile
@@ -87,40 +94,33 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as BaseSensorOperator has it
         """Wait, and return the outcome; or leave the waiting to the trigger."""
         self._begun = None  # one object may be run several times, in dag.test()
-        if self.deferrable:
-            with self._as_sensors_fail():
+        with self._as_sensors_fail():
+            if self.deferrable:
                 return self._defer_or_finish(context)
-        try:
-            return super().execute(context)
-        except AirflowSensorTimeout as timeout:
-            raise AirflowSensorTimeout(f"{timeout} {self._still_waiting()}") from None
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout as timeout:
+                raise AirflowSensorTimeout(f"{timeout} {self._still_waiting()}") from None
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask about the transactions that are not known to be finished."""
         begun = self._begun = self._begun or _Begun(self._completion())
         if begun.watch.left:
-            asyncio.run(begun.questions.ask_once(begun.watch))
+            run_aside(begun.questions.ask_once(begun.watch, self._seconds_left(context, begun.started)))
         if begun.watch.left:
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._finish(context, begun.outcome))
 
-    def execute_complete(
-        self,
-        context: Context,
-        event: object = None,
-        deadline: float = 0.0,
-        limit: str = "timeout",
-    ) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: object = None, limit: str = "timeout") -> dict[str, Any]:
         """
         Read the trigger's event, and return the outcome.
 
         :param event: what the trigger fired (events.py)
-        :param deadline: when the waiting was to end, in seconds since 1970
         :param limit: the task's limit that set the deadline: "timeout" or "execution_timeout"
         """
         with self._as_sensors_fail():
             completion = self._completion()
-            outcome = completion.after(event, deadline)
+            outcome = completion.after(event)
             if isinstance(outcome, TimedOut):
                 error = AirflowTaskTimeout if limit == "execution_timeout" else AirflowSensorTimeout
                 total = len(completion.transactions.transids)
@@ -135,7 +135,7 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         raise TaskDeferred(
             trigger=completion.trigger(deadline),
             method_name="execute_complete",
-            kwargs={"deadline": deadline.at, "limit": deadline.limit},
+            kwargs={"limit": deadline.limit},
             timeout=deadline.backstop,
         )
 
@@ -160,6 +160,16 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
                 setting = "soft_fail" if self.soft_fail else "never_fail"
                 raise AirflowSkipException(f"Skipping due to {setting} is set to True. {error}") from error
             raise
+        except UnknownEventError as error:
+            if self.soft_fail or self.never_fail:  # BaseSensorOperator would skip it in silence
+                raise RuntimeError(str(error)) from None
+            raise
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            if self.never_fail:
+                raise AirflowSkipException(f"Skipping due to never_fail is set to True. {error}") from error
+            raise
 
     def _finish(self, context: Context, outcome: Outcome) -> dict[str, Any]:
         if not outcome.transactions.transids:
@@ -169,6 +179,10 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
             for failed in outcome.failed_records:
                 rejects.add_failed(failed)
         return report(context, outcome, outcome.to_json(rejects.uri), self.on_failed_records, self.log)
+
+    def _seconds_left(self, context: Context, started: float) -> float:
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        return (first.timestamp() if first else started) + self.timeout - time.time()
 
     def _still_waiting(self) -> str:
         if self._begun is None:
@@ -186,6 +200,7 @@ class _Begun:
     """What poking keeps between two rounds."""
 
     def __init__(self, completion: Completion) -> None:
+        self.started = time.time()
         self.questions = completion.questions
         self.outcome = completion.new_outcome()
         self.watch = self.questions.watch(completion.transactions.transids, self.outcome.add)

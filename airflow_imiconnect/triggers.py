@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_imiconnect import events
 from airflow_imiconnect.asking import Questions
-from airflow_imiconnect.errors import IMIconnectError
+from airflow_imiconnect.errors import IMIconnectError, IMIconnectRequestError
 from airflow_imiconnect.retry import PollPolicy
 from airflow_imiconnect.settings import Settings
+
+_LOOK_UP = 10.0  # seconds that reading the connection has at least: the first time takes a few
 
 
 class IMIconnectProfileStatusTrigger(BaseTrigger):
@@ -69,14 +73,34 @@ class IMIconnectProfileStatusTrigger(BaseTrigger):
         tally = events.Tally(self.transids)
         policy = PollPolicy(self.poll_interval, self.max_poll_interval)
         try:
-            settings = Settings.from_connection(await BaseHook.aget_connection(self.imiconnect_conn_id))
+            settings = await self._settings()
             questions = Questions(settings, self.max_concurrency, self.log)
             watch = questions.watch(self.transids, tally.add)
             if await questions.until_finished(watch, policy, self.deadline):
                 return events.finished(tally)
+        except AirflowNotFoundException as error:
+            return events.failed(IMIconnectRequestError(str(error)))
         except IMIconnectError as error:
             return events.failed(error)
         return events.timed_out(watch)
+
+    async def _settings(self) -> Settings:
+        """Look the connection up; where that fails for now (a restart of the API server, say), do it again."""
+        while True:
+            try:
+                look_up = BaseHook.aget_connection(self.imiconnect_conn_id)
+                return Settings.from_connection(await asyncio.wait_for(look_up, self._look_up_seconds))
+            except (IMIconnectError, AirflowNotFoundException):
+                raise
+            except Exception as error:
+                if time.time() >= self.deadline:
+                    raise
+                self.log.warning("The connection could not be read, and is read again: %s", type(error).__name__)
+            await asyncio.sleep(min(self.poll_interval, 5.0))
+
+    @property
+    def _look_up_seconds(self) -> float:
+        return max(self.deadline - time.time(), _LOOK_UP)
 
 
 def _texts(transids: object) -> list[str]:

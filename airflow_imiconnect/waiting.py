@@ -11,6 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 
 from airflow_imiconnect.errors import IMIconnectRateLimitError, IMIconnectTransientError
@@ -19,6 +20,7 @@ from airflow_imiconnect.pace import Pace
 from airflow_imiconnect.retry import PollPolicy, RetryPolicy
 
 Ask = Callable[[str], Awaitable[TransactionStatus]]
+_LAST_ROUND = 1.0  # seconds that a round has at least, at the deadline too
 _ENOUGH = 100  # answers in a row that bring nothing new end a round: a long queue is not asked in full in vain
 
 
@@ -70,38 +72,39 @@ class Watch:
         self, ask: Ask, policy: PollPolicy, deadline: float, tell: Callable[[Watch], None]
     ) -> bool:
         """
-        Ask, round after round, until all are finished; return whether they were before the deadline.
+        Ask, round after round, until all are finished or the deadline has come; return whether all are finished.
+
+        At the deadline they are asked a last time, so that nothing that is finished by then is called late.
 
         :param deadline: seconds since 1970
         :param tell: is called after each round
         :raises IMIconnectPermanentError: asking again cannot help
         """
-        try:
-            await asyncio.wait_for(self._rounds(ask, policy, tell), max(0.0, deadline - time.time()))
-        except (asyncio.TimeoutError, TimeoutError):
-            return False
-        return True
-
-    async def _rounds(self, ask: Ask, policy: PollPolicy, tell: Callable[[Watch], None]) -> None:
         quiet_rounds = 0
         while True:
-            before, started = self.left, time.monotonic()
-            await self.ask_round(ask)
+            before, started = self.left, time.time()
+            await self.ask_round(ask, max(deadline - started, _LAST_ROUND))
             tell(self)
-            if not self.left:
-                return
+            now = time.time()
+            if not self.left or now >= deadline:
+                return not self.left
             quiet_rounds = 0 if self.left < before else quiet_rounds + 1
             interval = policy.wait(quiet_rounds, self._asked_for, random.random())  # noqa: S311 - jitter
-            await asyncio.sleep(max(0.0, started + interval - time.monotonic()))
+            await asyncio.sleep(max(0.0, min(started + interval, deadline) - now))
 
-    async def ask_round(self, ask: Ask) -> None:
+    async def ask_round(self, ask: Ask, seconds: float) -> None:
         """
         Ask those that are still waited for once, or until a hundred answers in a row bring nothing new.
 
         An error that passes is no answer; the transaction is asked again in a later round.
 
+        :param seconds: how long the round may take at most
         :raises IMIconnectPermanentError: asking again cannot help
         """
+        with suppress(asyncio.TimeoutError, TimeoutError):
+            await asyncio.wait_for(self._ask_round(ask), seconds)
+
+    async def _ask_round(self, ask: Ask) -> None:
         self._in_vain, self._asked_for = 0, 0.0
         todo = deque(range(self.left))
         askers = [asyncio.ensure_future(self._asker(ask, todo)) for _ in range(min(self._max_concurrency, self.left))]

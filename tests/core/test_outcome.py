@@ -14,6 +14,8 @@ SUBMITTED = {"operation": "create", "transids": ["T1", "T2"], "resent": ["T2"]}
         (["T1", "T2", "T1"], ["T1", "T2"], []),
         (("T1",), ["T1"], []),
         ([], [], []),
+        ({"T3", "T1", "T2"}, ["T1", "T2", "T3"], []),
+        ({"transids": [" T1 "], "resent": [" T1 "]}, ["T1"], ["T1"]),
         (SUBMITTED, ["T1", "T2"], ["T2"]),
         ({"transids": []}, [], []),
         ([SUBMITTED, {"transids": ["T3"], "resent": []}], ["T1", "T2", "T3"], ["T2"]),
@@ -23,7 +25,9 @@ def test_what_can_be_waited_for(value, transids, resent):
     assert Transactions.of(value) == (tuple(transids), frozenset(resent))
 
 
-@pytest.mark.parametrize("value", [None, "", " ", 7, [7], [None], {}, {"transids": "T1"}, {"transids": None}, [[]]])
+@pytest.mark.parametrize(
+    "value", [None, "", " ", 7, [7], [None], ["\ud800"], {}, {"transids": "T1"}, {"transids": None}, [[]]]
+)
 def test_what_cannot(value):
     with pytest.raises(IMIconnectRequestError, match="transids must be"):
         Transactions.of(value)

@@ -109,6 +109,28 @@ def test_the_rejects_of_an_earlier_run_are_not_kept(simulator, tmp_path, deferra
     assert [line["customerId"] for line in lines(rejects)] == ["C1"]
 
 
+@BOTH
+def test_the_transactions_are_in_xcom_whatever_becomes_of_the_waiting(simulator, deferrable):
+    sim = simulator(faults={("status", 1): "7010"})
+    context = context_of()
+    assert ended(submit(records(4), deferrable), context).error == "IMIconnectAuthenticationError"
+    assert context["ti"].pushed["return_value"]["transids"] == [call.transid for call in creates(sim)]
+
+
+def test_a_source_that_is_no_file_any_more_leaves_only_the_content_out(simulator, tmp_path):
+    sim = simulator()
+    sim.seed_profile(APP, "C1")
+    path, rejects = tmp_path / "records.jsonl", tmp_path / "rejects.jsonl"
+    path.write_text("".join(json.dumps(item) + "\n" for item in records(3)))
+    make = submit(str(path), deferrable=True, rejects_path=str(rejects))
+    deferred = deferred_by(make())
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(IMIconnectRecordsFailedError, match="1 of 3"):
+        resume(make, deferred, fire(trigger_of(deferred)), context_of())
+    assert [line["customerId"] for line in lines(rejects)] == ["C1"]
+
+
 def test_a_source_that_is_gone_by_then_leaves_only_the_content_out(simulator, tmp_path):
     sim = simulator()
     sim.seed_profile(APP, "C1")
@@ -207,7 +229,12 @@ def test_an_unknown_event_fails_loudly(sim):
         resume(make, deferred, {}, context_of())
 
 
-@pytest.mark.parametrize("arguments", [{"on_failed_records": "x"}, {"tolerated_codes": "7015"}, {"poll_interval": -1}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"on_failed_records": "x"}, {"tolerated_codes": "7015"}, {"tolerated_codes": 7015}, {"tolerated_codes": None},
+     {"poll_interval": -1}, {"poll_interval": float("nan")}, {"max_poll_interval": "60"}, {"max_poll_interval": -1},
+     {"timeout": "10"}, {"timeout": float("inf")}],
+)  # fmt: skip
 def test_arguments_that_cannot_be_right_are_refused_when_the_dag_is_parsed(arguments):
     with pytest.raises(ValueError, match="Task 'submit'"):
         submit([], deferrable=False, **arguments)()

@@ -1,17 +1,23 @@
 """The trigger alone, as a triggerer runs it, against the simulator."""
 
 import asyncio
+import gzip
 import itertools
 import json
+import threading
 import time
 import tracemalloc
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 from conftest import APP, KEY, records
 from waiting_modes import context_of, deferred_by, fire, resume, trigger_of
 
-from airflow_imiconnect.errors import IMIconnectAuthenticationError, IMIconnectError
+from airflow_imiconnect import completion, triggers
+from airflow_imiconnect.errors import IMIconnectAuthenticationError, IMIconnectError, IMIconnectTransientError
+from airflow_imiconnect.events import _digest
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
 from airflow_imiconnect.simulator import Fault
@@ -48,7 +54,7 @@ def test_row_and_event_hold_ids_and_bits_and_no_record(simulator):
     waiting = trigger(transids)
     row = json.dumps(waiting.serialize())
     event = fire(waiting)
-    assert event == {"state": "finished", "transactions": 4, "records": 100, "partial": "3"}
+    assert event == {"state": "finished", "digest": event["digest"], "records": 100, "partial": "3"}
     assert len(row) < 500 + 40 * len(transids)
     assert KEY not in row
 
@@ -80,6 +86,117 @@ def test_the_deadline_is_kept_while_nobody_answers(simulator):
 def test_a_trigger_that_begins_after_its_deadline_gives_up_at_once(simulator):
     simulator(queue_time=None)
     assert fire(trigger(["no-such-id"], seconds=-5))["state"] == "timeout"
+
+
+def test_what_is_finished_at_the_deadline_is_not_called_late(simulator):
+    simulator(queue_time=0.4)
+    transids = submitted(3)
+    assert fire(trigger(transids, seconds=0.6, poll_interval=30))["state"] == "finished"
+    assert fire(trigger(transids, seconds=-5))["state"] == "finished", "its triggerer was dead until now"
+
+
+def test_one_answer_that_never_ends_its_head_holds_nobody_up(connect):
+    done = b'{"code": "1000", "description": "SUCCESS"}'
+    answers = {"slow": None, "x": done, "y": done}
+    with dripping_server(answers) as url:
+        connect(host=url, extra={"timeout": 0.5})
+        event = fire(trigger(["slow", "x", "y"], seconds=3, max_concurrency=2))
+    assert event == {"state": "timeout", "waiting": 1, "first": ["slow"]}
+
+
+@contextmanager
+def dripping_server(answers):
+    """Answer to each transid, or send a header without end."""
+    stopped = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            body = answers[self.path.rsplit("/", 1)[1]]
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX: " % len(body or b""))
+            while body is None and not stopped.wait(0.1):
+                self.wfile.write(b"x")
+            self.wfile.write(b"\r\n\r\n" + (body or b""))
+
+        def log_message(self, *_):
+            pass
+
+        def handle_one_request(self):
+            with suppress(OSError):
+                super().handle_one_request()
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_):
+            pass
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        stopped.set()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_look_up_that_fails_for_now_is_made_again(sim, monkeypatch):
+    transids = submitted(1)
+    waiting = trigger(transids)
+    look_up, failures = triggers.BaseHook.aget_connection, [ConnectionError("planted"), TimeoutError()]
+
+    async def failing(conn_id):
+        if failures:
+            raise failures.pop()
+        return await look_up(conn_id)
+
+    monkeypatch.setattr(triggers.BaseHook, "aget_connection", failing)
+    assert fire(waiting)["state"] == "finished"
+    assert not failures
+
+
+def test_a_compressed_answer_is_not_unpacked(connect):
+    bomb = gzip.compress(b" " * 50_000_000)
+    with dripping_server({"T": bomb}) as url:
+        connect(host=url)
+        tracemalloc.start()
+        assert fire(trigger(["T"], seconds=0.3, poll_interval=60))["state"] == "timeout"
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_other_transactions_than_those_deferred_with_are_never_green(simulator):
+    sim = simulator()
+    sim.seed_profile(APP, "C0")
+    transids = submitted(2)
+    deferred = deferred_by(sensor(transids)())
+    event = fire(trigger_of(deferred))
+    for others in (transids[::-1], ["never-asked-1", "never-asked-2"], transids[:1]):
+        with pytest.raises(IMIconnectError, match="others than those"):
+            resume(sensor(others), deferred, event, context_of())
+    with pytest.raises(IMIconnectError, match="1 of 2 records failed"):
+        resume(sensor(transids), deferred, event, context_of())
+
+
+@pytest.mark.parametrize("setting", ["soft_fail", "never_fail"])
+def test_an_unknown_event_is_not_skipped_in_silence(sim, setting):
+    make = sensor(["T"], **{setting: True})
+    with pytest.raises(RuntimeError, match="event is none"):
+        resume(make, deferred_by(make()), {}, context_of())
+
+
+def test_the_failed_records_cannot_be_asked_in_the_worker(simulator, monkeypatch):
+    monkeypatch.setattr(completion, "_ASKED_AGAIN", 0.2)
+    sim = simulator()
+    sim.seed_profile(APP, "C0")
+    transids = submitted(1)
+    deferred = deferred_by(sensor(transids)())
+    event = fire(trigger_of(deferred))
+    sim.stop()
+    with pytest.raises(
+        IMIconnectTransientError, match="records failed in 1 of them; which records, could not be asked"
+    ):
+        resume(sensor(transids), deferred, event, context_of())
 
 
 def test_a_trigger_that_died_is_begun_again_from_its_row_and_nothing_is_sent(simulator):
@@ -119,8 +236,8 @@ def test_a_connection_that_cannot_be_right_fails_before_deferring(connect):
 @pytest.mark.parametrize(
     "event",
     [None, {}, [], "", "finished", 7, {"state": "success"}, {"state": "finished"}, {"state": "error"},
-     {"state": "finished", "transactions": 2, "records": 1, "partial": "0"},
-     {"state": "finished", "transactions": 1, "records": 1, "partial": "f"},
+     {"state": "finished", "digest": _digest(["T"]), "records": 1, "partial": "f"},
+     {"state": "finished", "digest": _digest(["T"]), "records": 1, "partial": "no hex"},
      {"state": "error", "error": "SystemExit", "message": "x"}, {"state": "error", "error": "annotations", "message": "x"}],
 )  # fmt: skip
 def test_an_unknown_event_fails_loudly(sim, event):
@@ -163,8 +280,10 @@ def test_timeout_counts_where_it_is_earlier(sim):
 def test_a_long_queue_in_which_nothing_happens_is_not_asked_in_full(simulator):
     sim = simulator(queue_time=60)
     transids = submitted(400)
-    assert fire(trigger(transids, seconds=0.5, poll_interval=60))["waiting"] == 400
-    assert 100 <= len(asked(sim)) < 120
+    assert fire(trigger(transids, seconds=1.5, poll_interval=60))["waiting"] == 400
+    calls = asked(sim)
+    assert 200 <= len(calls) < 240, "at the beginning and at the deadline"
+    assert len(set(calls)) == len(calls), "each round goes on where the one before ended"
 
 
 def test_a_long_queue_that_is_done_is_asked_once(simulator):

@@ -1,6 +1,10 @@
 """Poking, rescheduled or deferred: the same answers have the same result."""
 
+import signal
+import time
+
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 from conftest import APP, KEY, records
 from waiting_modes import MODES, context_of, ended, run
 
@@ -92,6 +96,50 @@ def test_all_modes_push_the_result_before_they_fail(simulator, mode):
     end = ended(sensor(mode, submitted()), context)
     assert end.error == "IMIconnectRecordsFailedError"
     assert context["ti"].pushed["return_value"]["failures"] == {"7015": 1}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("fault", ["hang_after", "http_429:4"])
+def test_all_modes_keep_the_timeout_while_nobody_answers(simulator, mode, fault):
+    simulator(faults=lambda kind, _: fault if kind == "status" else None)
+    transids = submitted(20)
+    started = time.monotonic()
+    end = ended(sensor(mode, transids, timeout=0.5, max_concurrency=2))
+    assert end.error == "AirflowSensorTimeout"
+    assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_all_modes_ask_once_at_least(simulator, mode):
+    simulator()
+    assert run(sensor(mode, submitted(), timeout=0))["succeeded"] == 5
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_all_modes_skip_for_never_fail_whatever_it_is(mode):
+    assert (
+        ended(sensor(mode, ["T"], never_fail=True, imiconnect_conn_id="no_such_connection")).error
+        == "AirflowSkipException"
+    )
+
+
+@pytest.mark.parametrize(("soft_fail", "error"), [(False, AirflowTaskTimeout), (True, AirflowSkipException)])
+def test_a_timeout_that_airflow_raises_from_a_signal_is_never_lost(simulator, soft_fail, error):
+    simulator(queue_time=60)
+    make = sensor("poke", submitted(40)["transids"], poke_interval=0, soft_fail=soft_fail)
+
+    def end_it(*_):
+        raise AirflowTaskTimeout("as Airflow does at the execution_timeout")
+
+    before = signal.signal(signal.SIGALRM, end_it)
+    try:
+        for number in range(10):
+            signal.setitimer(signal.ITIMER_REAL, 0.1 + number / 70)
+            with pytest.raises(error):
+                make().execute(context_of())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])
