@@ -81,7 +81,8 @@ def _identifier(value: object) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError("no id")
-    return str(value)
+    text = str(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")  # no half characters
 
 
 def _text(value: object, hide: str) -> str:

@@ -83,11 +83,12 @@ class IMIconnectHook(BaseHook):
         :raises IMIconnectAmbiguousError: the answer was lost, the profiles may have been created
         :raises IMIconnectError: of the class that says whether another try may help
         """
-        return self._write(protocol.write_call(protocol.CREATE, app_id, encode(list(_checked(records)))))
+        body = encode(list(_checked(records)))
+        return self._write(protocol.write_call(protocol.CREATE, app_id, body, len(records)))
 
     def send(self, batch: Batch) -> Receipt:
         """Submit one batch of any operation; raises as create_app_profiles does."""
-        return self._write(protocol.write_call(batch.operation, batch.app_id, batch.body))
+        return self._write(protocol.write_call(batch.operation, batch.app_id, batch.body, len(batch.records)))
 
     def get_profile_status(self, transid: str) -> TransactionStatus:
         """

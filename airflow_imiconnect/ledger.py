@@ -55,7 +55,7 @@ class Ledger:
     One submission's ledger.
 
     :param store: where to keep it; None for no memory across tries
-    :param mark: what changes when a person clears the task: Airflow's ``ti.max_tries``
+    :param mark: what changes when a person clears the task, and stays in a retry: ``ti.max_tries`` less ``retries``
     :param service: the URL that is submitted to: what one service has taken, another has not
     """
 
@@ -73,6 +73,7 @@ class Ledger:
         self._generation = 0
         if store is not None:
             self._load(store)
+        self.known_before = len(self._place)  # batches of earlier tries
 
     @property
     def is_kept(self) -> bool:
@@ -81,7 +82,7 @@ class Ledger:
 
     @property
     def known(self) -> int:
-        """How many batches earlier tries have left here."""
+        """How many batches stand here."""
         return len(self._place)
 
     def find(self, key: str) -> Entry | None:

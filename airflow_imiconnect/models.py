@@ -115,6 +115,8 @@ def _customer_id(value: object) -> str:
         raise RecordProblem(CUSTOMER_ID, f"is {kind_of(value)}: a text or a number is wanted")
     if not text or not text.strip():
         raise RecordProblem(CUSTOMER_ID, "is missing or empty")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise RecordProblem(CUSTOMER_ID, "holds half a character, as of an emoji that was cut")
     return text
 
 

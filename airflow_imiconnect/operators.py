@@ -181,6 +181,12 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
                     result.add(delivery)
             except IMIconnectError as error:
                 result.fail(error)
+            except BaseException as end:  # a timeout, a full disk, a store that fails: what was accepted stays known
+                publish(context, result.to_json())
+                first = result.error(tolerate_refused=True)
+                if first and isinstance(end, Exception):
+                    raise first from end
+                raise
         return self._submitted(context, result)
 
     def _submitted(self, context: Context, result: SubmissionResult) -> dict[str, Any]:
@@ -240,7 +246,9 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
 
     def _ledger(self, context: Context, hook: IMIconnectHook) -> Ledger:
         store = self._store(context)
-        return Ledger(store, context["ti"].max_tries if store is not None else 0, hook.settings.base_url)
+        # A Clear sets max_tries to the tries made so far plus retries, a retry leaves it; retries itself may be edited.
+        mark = context["ti"].max_tries - (self.retries or 0) if store is not None else 0
+        return Ledger(store, mark, hook.settings.base_url)
 
     def _store(self, context: Context) -> Store | None:
         store: Store | None = context.get("task_state_store")

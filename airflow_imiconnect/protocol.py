@@ -131,12 +131,14 @@ class Call:
     :param path: begins with ``/resources/v2``
     :param body: JSON, or None
     :param subject: what it is about, for messages: ``create for app a_1`` or ``status of 5f1c…``
+    :param records: how many records it submits; 0 for not known
     """
 
     method: str
     path: str
     subject: str
     body: bytes | None = field(default=None, repr=False)
+    records: int = 0
 
     @property
     def is_write(self) -> bool:
@@ -163,10 +165,10 @@ class Answer:
     hide: str = field(default="", repr=False)
 
 
-def write_call(operation: Operation, app_id: str, body: bytes) -> Call:
+def write_call(operation: Operation, app_id: str, body: bytes, records: int = 0) -> Call:
     """Return the call that submits one batch: ``body`` is the envelope ``{"Records": […]}`` as JSON."""
     path = BASE_PATH + operation.path.format(app_id=_segment(app_id, "app_id"))
-    return Call(operation.method, path, f"{operation.name} for app {app_id}", body)
+    return Call(operation.method, path, f"{operation.name} for app {app_id}", body, records)
 
 
 def status_call(transid: str) -> Call:
@@ -191,7 +193,7 @@ def read_receipt(call: Call, answer: Answer) -> Receipt:
     bodies = read_bodies(answer.body, answer.hide)
     if not bodies:
         raise _error_of_status(call, answer)
-    taken = [body for body in bodies if _says_taken(body)]
+    taken = [body for body in bodies if _says_taken(body, call.records)]
     if not taken:
         raise _error_of_code(call, answer, bodies[0])
     transids = tuple(dict.fromkeys(body.transid for body in taken if body.transid))
@@ -256,12 +258,20 @@ def _row(code: str) -> Row:
     return CODES.get(code, UNDOCUMENTED)
 
 
-def _says_taken(body: Body) -> bool:
-    """Contract 5: believe Results; where there are none, believe the code."""
+def _says_taken(body: Body, records: int = 0) -> bool:
+    """
+    Contract 5: believe Results; where there are none, believe the code.
+
+    Where the code refuses, and the Results name some of the records and none as taken, the code speaks for the others.
+    """
     reading = _row(body.code).reading
     if reading is Reading.TRY_AGAIN:
         return any(result.taken for result in body.results)
-    return reading in (Reading.TAKEN, Reading.PARTIAL) or (reading is Reading.PERMANENT and bool(body.results))
+    return reading in (Reading.TAKEN, Reading.PARTIAL) or (
+        reading is Reading.PERMANENT
+        and bool(body.results)
+        and (len(body.results) >= records or any(result.taken for result in body.results))
+    )
 
 
 def _refusal(body: Body) -> tuple[RecordResult, ...]:

@@ -58,7 +58,7 @@ class SubmissionResult:
         self.known_batches += delivery.known
         if receipt.state == "queued":
             self.transids += receipt.transids
-            self.resent += receipt.transids if delivery.resent else ()
+        self.resent += receipt.transids if delivery.resent else ()
         refused = [r for r in receipt.refused if not (delivery.resent and r.code == ALREADY_EXISTS)]
         self.accepted += len(delivery.batch.records) - len(refused)
         for result in refused:

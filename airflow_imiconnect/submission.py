@@ -68,7 +68,8 @@ class Engine:
         """
         Yield what became of each batch, in their order.
 
-        After the first error nothing more is sent; what is in flight is awaited, and yielded like the rest.
+        After the first error nothing more is sent; what is in flight is awaited, and yielded like the rest. What
+        earlier tries have sent is yielded all the same, so that no transaction is lost from sight.
 
         :raises IMIconnectError: the source could not be read to its end; what was sent before has been yielded
         """
@@ -80,7 +81,7 @@ class Engine:
                 self._wait_for_room(pending)
                 while pending and (pending[0].done() or len(pending) > _READ_AHEAD * self.max_concurrency):
                     yield from pending.popleft().result()
-                if self._stopped.is_set():
+                if self._stopped.is_set() and not self.ledger.known_before:
                     break
             while pending:
                 yield from pending.popleft().result()
@@ -117,6 +118,8 @@ class Engine:
         resent = resent or (entry is not None and entry.resent)
         if entry and entry.split:
             return self._deliver_halves(batch, resent=resent)
+        if self._stopped.is_set():
+            return []
         self.ledger.intend(batch.key)
         delivery = self._call(batch, resent=resent)
         if delivery.error and self._can_be_split(delivery):
@@ -129,10 +132,7 @@ class Engine:
 
     def _deliver_halves(self, batch: Batch, *, resent: bool) -> list[Delivery]:
         first, second = batch.halves()
-        deliveries = self._deliver(first, resent=resent)
-        if self._stopped.is_set():
-            return deliveries
-        return deliveries + self._deliver(second, resent=resent)
+        return self._deliver(first, resent=resent) + self._deliver(second, resent=resent)
 
     def _can_be_split(self, delivery: Delivery) -> bool:
         """Tell whether halving may help: the user wants it, or the records that exist may be our own."""
@@ -149,6 +149,7 @@ class Engine:
         self._stopped.set()
         if not (delivery.resent or isinstance(delivery.error, IMIconnectAmbiguousError)):
             self.ledger.withdraw(key)
+            self.ledger.flush()  # should the worker die now, the next try must not take the batch for sent
 
     def _call(self, batch: Batch, *, resent: bool) -> Delivery:
         attempt, started = 0, 0.0

@@ -185,3 +185,8 @@ def test_with_context_keeps_what_the_error_knows():
         "It failed. 3 were accepted.",
         "7018",
     )
+
+
+def test_half_a_character_in_a_customer_id_is_refused():
+    with pytest.raises(RecordProblem, match="half a character"):
+        AppProfile.from_record({"customerId": "C7\ud83d", "Attributes": {}})

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from conftest import APP, Store, Ti, record, records
@@ -32,6 +33,66 @@ def test_a_retry_sends_only_the_rest_and_returns_the_whole(simulator):
     assert sent(sim) == ["C0", "C5", "C10", "C10", "C15", "C20"]
     assert (result["records"], result["accepted"], result["resent"]) == (25, 25, [])
     assert result["transids"] == [call.transid for call in sim.calls if call.accepted]
+
+
+def test_a_try_that_fails_at_once_still_tells_what_earlier_tries_have_sent(simulator):
+    sim = simulator(faults={5: "7010", 6: "7001"})
+    store = Store()
+    with pytest.raises(IMIconnectError):
+        attempt(store, records(40))
+    new = [record(number) for number in range(90, 95)]
+    ti = Ti()
+    operator = IMIconnectCreateAppProfileOperator(
+        task_id="submit", records=new + records(40), batch_size=5, max_concurrency=1
+    )
+    with pytest.raises(IMIconnectError, match="7001.*20 records were accepted in 4 batches"):
+        operator.execute({"ti": ti, "task_state_store": store})
+    assert ti.pushed["return_value"]["transids"] == [call.transid for call in sim.calls if call.accepted]
+    assert len(sim.calls) == 6
+
+
+def test_a_refused_batch_is_not_taken_for_sent_by_the_next_try(simulator):
+    """A worker that dies after a refusal, while another answer is awaited, leaves no intention but that one's."""
+    sim = simulator(faults={1: "hang_after", 2: "7010"})
+    written = []
+
+    class Recording(Store):
+        def set(self, key, value):
+            super().set(key, value)
+            written.append((time.monotonic(), set(value)))
+
+    with pytest.raises(IMIconnectError, match="7010"):
+        attempt(Recording(), records(40), max_concurrency=2)
+    ended = time.monotonic()
+    assert len([call for call in sim.calls if call.kind == "create"]) == 2
+    assert len(set().union(*(keys for _, keys in written))) == 2, "the others were never intended"
+    assert [len(keys) for moment, keys in written if moment < ended - 1][-1] == 1, "withdrawn at once"
+
+
+def test_whatever_ends_a_submission_what_was_accepted_is_in_xcom(simulator, tmp_path):
+    sim = simulator()
+
+    class Full(Store):
+        def set(self, key, value):
+            if len(sim.calls) >= 3:
+                raise RuntimeError("the store is full")
+            super().set(key, value)
+
+    ti = Ti()
+    operator = IMIconnectCreateAppProfileOperator(
+        task_id="submit", records=records(40), batch_size=5, max_concurrency=1
+    )
+    with pytest.raises(RuntimeError, match="the store is full"):
+        operator.execute({"ti": ti, "task_state_store": Full()})
+    assert ti.pushed["return_value"]["transids"] == [call.transid for call in sim.calls]
+
+
+def test_a_clear_is_told_from_a_retry_though_retries_was_lowered(simulator):
+    sim = simulator()
+    store = Store()
+    attempt(store, records(5), max_tries=2, retries=2)
+    attempt(store, records(5), max_tries=2, retries=1)
+    assert len(sent(sim)) == 2
 
 
 def test_a_batch_whose_answer_was_lost_for_good_is_resent_and_reported(simulator, no_waiting):
