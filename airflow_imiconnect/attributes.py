@@ -8,7 +8,7 @@ right is refused here. The strict mode also asks for each channel's required att
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from enum import Enum
@@ -50,18 +50,33 @@ def to_strings(attributes: object, *, strict: bool = False) -> dict[str, str]:
         attributes = attributes.model_dump(exclude_none=True)
     if not isinstance(attributes, Mapping):
         raise RecordProblem(None, f"must be an object of attributes, not {kind_of(attributes)}")
-    strings = {}
-    for name, value in attributes.items():
-        if not isinstance(name, str) or not name:
-            raise RecordProblem(None, "has an attribute whose name is empty or no text")
-        # Most values of most files are strings already: they take the short way.
-        text = value if type(value) is str else _checked_string(name, value, attributes)
-        if text is not None:
-            strings[name] = text
+    # Most values of most files are strings already: they take the short way.
+    if type(attributes) is dict and _STRINGS.issuperset(map(type, attributes.values())) and _are_names(attributes):
+        strings = attributes
+    else:
+        strings = _strings(attributes)
     if strings.get("status", "") not in _STATUS_VALUES:
         raise RecordProblem("status", "must be 0 or 1")
     if strict:
         _check_required(strings)
+    return strings
+
+
+_STRINGS = frozenset({str})
+
+
+def _are_names(names: Collection[object]) -> bool:
+    return _STRINGS.issuperset(map(type, names)) and "" not in names
+
+
+def _strings(attributes: Mapping[str, object]) -> dict[str, str]:
+    strings = {}
+    for name, value in attributes.items():
+        if not isinstance(name, str) or not name:
+            raise RecordProblem(None, "has an attribute whose name is empty or no text")
+        text = value if type(value) is str else _checked_string(name, value, attributes)
+        if text is not None:
+            strings[name] = text
     return strings
 
 
@@ -303,6 +318,20 @@ def channel_of(attributes: Mapping[str, object]) -> type[ChannelAttributes]:
         if not attributes.keys().isdisjoint(("created_on", "updated_on", "nick", "wechat_user_id")):
             return WeChatAttributes
     return ChannelAttributes
+
+
+_NAMES = {
+    FacebookAttributes: "Facebook",
+    TwitterAttributes: "Twitter",
+    WeChatAttributes: "WeChat",
+    InAppAttributes: "In-App",
+    PushAttributes: "Push",
+}
+
+
+def channel_name(attributes: Mapping[str, object]) -> str:
+    """Return the channel's name for people; ``other`` where it is none of the five, whatever its value is."""
+    return _NAMES.get(channel_of(attributes), "other")
 
 
 def _is_wechat(attributes: Mapping[str, object]) -> bool:

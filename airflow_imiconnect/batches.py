@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from airflow_imiconnect.attributes import RecordProblem
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.models import AppProfile, read_record, to_wire
@@ -128,7 +130,12 @@ def encode(records: Sequence[AppProfile | CheckedRecord]) -> bytes:
             f"A call takes 1 to {MAX_RECORDS_PER_CALL} records, not {len(records)}: nothing was sent."
         )
     envelope = {"Records": [record.to_wire() for record in records]}
-    return json.dumps(envelope, separators=(",", ":")).encode("ascii")
+    try:
+        body = msgspec.json.encode(envelope)
+    except UnicodeEncodeError:  # half a character, which JSON's escapes can write
+        body = b"\xff"
+    # What is not ASCII is written in escapes: they are read alike, whatever charset the service has in mind.
+    return body if body.isascii() else json.dumps(envelope, separators=(",", ":")).encode("ascii")
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -85,6 +85,22 @@ def read_record(record: object, *, strict: bool = False) -> tuple[str, dict[str,
         record = record.to_wire()
     if not isinstance(record, Mapping):
         raise RecordProblem(None, f"a record must be an object, not {kind_of(record)}")
+    fields = record if record.keys() == _FIELDS else _fields(record)
+    customer_id = _customer_id(fields.get(CUSTOMER_ID))
+    if ATTRIBUTES not in fields:
+        raise RecordProblem(ATTRIBUTES, "is missing")
+    try:
+        return customer_id, to_strings(fields[ATTRIBUTES], strict=strict)
+    except RecordProblem as problem:
+        name = f"{ATTRIBUTES}.{problem.name}" if problem.name else ATTRIBUTES
+        raise RecordProblem(name, problem.reason) from None
+
+
+_FIELDS = {CUSTOMER_ID, ATTRIBUTES}
+
+
+def _fields(record: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields in the spelling of the examples."""
     fields: dict[str, object] = {}
     for key, value in record.items():
         field = SPELLINGS.get(key)
@@ -96,14 +112,7 @@ def read_record(record: object, *, strict: bool = False) -> tuple[str, dict[str,
         if field in fields:
             raise RecordProblem(field, "is given twice, in two spellings")
         fields[field] = value
-    customer_id = _customer_id(fields.get(CUSTOMER_ID))
-    if ATTRIBUTES not in fields:
-        raise RecordProblem(ATTRIBUTES, "is missing")
-    try:
-        return customer_id, to_strings(fields[ATTRIBUTES], strict=strict)
-    except RecordProblem as problem:
-        name = f"{ATTRIBUTES}.{problem.name}" if problem.name else ATTRIBUTES
-        raise RecordProblem(name, problem.reason) from None
+    return fields
 
 
 def _customer_id(value: object) -> str:

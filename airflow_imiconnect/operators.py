@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
@@ -15,16 +15,20 @@ from airflow_imiconnect.completion import Completion, Deadline, check_waiting, r
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.events import TimedOut
 from airflow_imiconnect.hooks import IMIconnectHook
+from airflow_imiconnect.inputs import Source, check_input, files_source, records_source
+from airflow_imiconnect.inspection import Inspection
 from airflow_imiconnect.ledger import Ledger, Store
 from airflow_imiconnect.outcome import Outcome, Transactions
 from airflow_imiconnect.pace import Pace
+from airflow_imiconnect.paths import storage_path
+from airflow_imiconnect.progress import Progress
 from airflow_imiconnect.protocol import CREATE, MAX_RECORDS_PER_CALL, Operation
 from airflow_imiconnect.rejects import RejectsFile, with_records
 from airflow_imiconnect.result import SubmissionResult
 from airflow_imiconnect.retry import PollPolicy, RetryPolicy
-from airflow_imiconnect.sources import FORMATS, FileSource, ListSource, RawRecord
+from airflow_imiconnect.sources import RawRecord, TableOptions
 from airflow_imiconnect.submission import Engine
-from airflow_imiconnect.tasks import owner_of, publish, same_file, storage_path, unrendered
+from airflow_imiconnect.tasks import owner_of, publish
 
 
 class IMIconnectCreateAppProfileOperator(BaseOperator):
@@ -34,9 +38,17 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
     :param app_id: the tenant's app, for example ``a_636035705699961900``; by default the connection's
     :param records: a list of ``{"customerId": …, "Attributes": {…}}``, the vendor's ``{"Records": […]}`` around one, or
         an upstream task's output. Exactly one of ``records`` and ``path`` is given.
-    :param path: a file or a list of files, local or a URL such as ``s3://conn_id@bucket/key``
-    :param file_format: "json", "jsonl" or "csv"; "auto" goes by the ending of the name
-    :param customer_id_column: the CSV column that holds the record's customerId; the others are attributes
+    :param path: a file, a folder or a pattern (``*``, ``?``, ``**``), or a list of these; local, or a URL such as
+        ``s3://conn_id@bucket/key``. Files are read in this order, in a folder or a pattern in the order of their names;
+        gzip and Zstandard (extra ``zstd``) are unpacked.
+    :param file_format: "json", "jsonl", "csv" or "parquet" (extra ``parquet``); "auto" goes by the ending of the name
+    :param customer_id_column: the column of a table that holds the record's customerId; the others are attributes
+    :param columns: what columns of a table are called as attributes, ``{"E-Mail": "email"}``; None leaves one out
+    :param attributes: attributes that every row of a table has, ``{"channel": "rt"}``
+    :param delimiter: what stands between the cells of a CSV file; by default what the head is written with, one of
+        ``, ; tab |``
+    :param quotechar: what stands around a cell of a CSV file that needs it; by default ``"``, or ``'`` as in the head
+    :param escapechar: what stands before a quote within such a cell; by default it is doubled
     :param batch_size: records a call, at most 100
     :param max_concurrency: calls in flight
     :param requests_per_second: the most calls that start in a second; by default the connection's
@@ -45,6 +57,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         refuses do not fail the task either
     :param rejects_path: where the records go that were not taken, as JSON Lines; written only if there are any
     :param strict: also refuse records without the attributes that their channel requires
+    :param dry_run: read and check everything, log what is wrong and what would be sent, and send nothing
     :param wait_for_completion: wait until the accepted transactions are finished, too, and fail when IMIconnect did not
         create every record. The content of failed records, read again from the source, goes to ``rejects_path``; it is
         left out where the source holds a customerId more often than it failed.
@@ -59,7 +72,8 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
 
     Returns ``{"operation": "create", "app_id", "records", "accepted", "invalid", "refused", "transids", "resent",
     "rejects"}``; ``transids`` holds, in source order, the transactions that there are to wait for. A task that has
-    waited adds ``"outcome"``, which is what IMIconnectProfileStatusSensor returns.
+    waited adds ``"outcome"``, which is what IMIconnectProfileStatusSensor returns. A dry run adds ``"dry_run":
+    {"records", "calls", "channels"}``: what would be sent.
 
     :raises ValueError: while the DAG is parsed, when the arguments contradict each other
     :raises IMIconnectInvalidRecordError: the input is wrong; nothing was sent
@@ -80,12 +94,18 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         path: Any = None,  # noqa: ANN401 - one or many, or an upstream task's output
         file_format: str = "auto",
         customer_id_column: str = "customerId",
+        columns: Mapping[str, str | None] | None = None,
+        attributes: Mapping[str, object] | None = None,
+        delimiter: str | None = None,
+        quotechar: str | None = None,
+        escapechar: str | None = None,
         batch_size: int = MAX_RECORDS_PER_CALL,
         max_concurrency: int = 4,
         requests_per_second: float | None = None,
         on_invalid: Literal["fail", "skip"] = "fail",
         rejects_path: str | None = None,
         strict: bool = False,
+        dry_run: bool = False,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 60.0,
@@ -102,12 +122,18 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         self.path = path
         self.file_format = file_format
         self.customer_id_column = customer_id_column
+        self.columns = columns
+        self.attributes = attributes
+        self.delimiter = delimiter
+        self.quotechar = quotechar
+        self.escapechar = escapechar
         self.batch_size = batch_size
         self.max_concurrency = max_concurrency
         self.requests_per_second = requests_per_second
         self.on_invalid = on_invalid
         self.rejects_path = rejects_path
         self.strict = strict
+        self.is_dry_run = dry_run  # dry_run is a method of BaseOperator
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = poll_interval
@@ -120,6 +146,8 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, send, and return what was accepted; wait until it is finished where that is wanted."""
+        if self.is_dry_run:
+            return self._look(context)
         started = time.time()
         hook = IMIconnectHook(self.imiconnect_conn_id)
         ledger = self._ledger(context, hook)
@@ -162,12 +190,39 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         self._ledger(context, completion.hook).finish()
         return result
 
+    def _look(self, context: Context) -> dict[str, Any]:
+        """Check everything, tell what is wrong and what would be sent, and send nothing."""
+        source, hook = self._source(), IMIconnectHook(self.imiconnect_conn_id)
+        inspection = Inspection(self.batch_size)
+        with RejectsFile(self._rejects_path(), owner_of(context)) as rejects:
+            result = SubmissionResult(self.operation, self._app_id(hook), rejects)
+
+            def note(raw: RawRecord, error: IMIconnectInvalidRecordError) -> None:
+                result.add_invalid(raw, error)
+                inspection.add_problem(raw, error)
+
+            with Progress(self.log, lambda: f"{inspection.records:,} records checked", lambda: source.fraction):
+                try:
+                    for record in check_records(source, strict=self.strict, on_problem=note):
+                        inspection.add(record)
+                finally:
+                    self.log.info("Dry run, nothing is sent.\n%s", inspection)
+        told = result.to_json() | {"records": inspection.records, "dry_run": inspection.to_json()}
+        if inspection.unfit and self.on_invalid == "fail":
+            publish(context, told)
+            raise inspection.error()
+        return told
+
     def _submit(self, context: Context, hook: IMIconnectHook, ledger: Ledger) -> dict[str, Any]:
         source = self._source()
         app_id = self._app_id(hook)
         with closing(hook), RejectsFile(self._rejects_path(), owner_of(context)) as rejects:
             result = SubmissionResult(self.operation, app_id, rejects, resumes=ledger.is_kept)
-            records = self._checked(source, result)
+            if self.on_invalid == "fail":
+                self._check_all(source)
+            records = check_records(
+                source, strict=self.strict, on_problem=result.add_invalid if self.on_invalid == "skip" else None
+            )
             engine = Engine(
                 hook.send,
                 ledger,
@@ -176,9 +231,11 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
                 RetryPolicy(),
                 split_refused=self.on_invalid == "skip",
             )
+            batches = make_batches(records, self.operation, app_id, self.batch_size)
             try:
-                for delivery in engine.deliver(make_batches(records, self.operation, app_id, self.batch_size)):
-                    result.add(delivery)
+                with Progress(self.log, result.progress, lambda: source.fraction):
+                    for delivery in engine.deliver(batches):
+                        result.add(delivery)
             except IMIconnectError as error:
                 result.fail(error)
             except BaseException as end:  # a timeout, a full disk, a store that fails: what was accepted stays known
@@ -188,6 +245,13 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
                     raise first from end
                 raise
         return self._submitted(context, result)
+
+    def _check_all(self, source: Source) -> None:
+        """Check the whole input before the first call. It is read again to be sent, and must be the same then."""
+        count = 0
+        with Progress(self.log, lambda: f"{count:,} records checked", lambda: source.fraction):
+            for count, _ in enumerate(check_records(source, strict=self.strict), start=1):  # noqa: B007 - told by Progress
+                pass
 
     def _submitted(self, context: Context, result: SubmissionResult) -> dict[str, Any]:
         self.log.info("%s", result)
@@ -254,29 +318,20 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         store: Store | None = context.get("task_state_store")
         return store
 
-    def _source(self) -> Iterable[RawRecord]:
+    def _source(self) -> Source:
         if self.path is None:
-            if self.records is None:
-                raise IMIconnectInvalidRecordError("records", "the upstream task returned nothing")
-            return ListSource(unrendered(self.records))
-        paths = unrendered(self.path)
-        paths = list(paths) if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
-        if not paths or not all(str(path).strip() for path in paths if path is not None) or None in paths:
-            raise IMIconnectInvalidRecordError("path", "it names no file")
-        files = [storage_path(path) for path in paths]
-        if self.rejects_path and any(same_file(file, storage_path(self.rejects_path)) for file in files):
-            raise IMIconnectInvalidRecordError(
-                str(self.rejects_path), "rejects_path is an input: it would be overwritten"
-            )
-        return FileSource(files, self.file_format, self.customer_id_column)
+            return records_source(self.records)
+        return files_source(self.path, self.file_format, self._table_options(), self.rejects_path)
 
-    def _checked(self, source: Iterable[RawRecord], result: SubmissionResult) -> Iterator[CheckedRecord]:
-        """Yield the records to send. "fail" reads the source twice: once to check all of it, once to send it."""
-        if self.on_invalid == "skip":
-            return check_records(source, strict=self.strict, on_problem=result.add_invalid)
-        for _ in check_records(source, strict=self.strict):
-            pass
-        return check_records(source, strict=self.strict)
+    def _table_options(self) -> TableOptions:
+        return TableOptions(
+            self.customer_id_column,
+            self.columns or {},
+            self.attributes or {},
+            self.delimiter,
+            self.quotechar,
+            self.escapechar,
+        )
 
     def _app_id(self, hook: IMIconnectHook) -> str:
         app_id = str(self.app_id or hook.settings.app_id or "").strip()
@@ -288,11 +343,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         return app_id
 
     def _check_arguments(self) -> None:
-        if (self.records is None) == (self.path is None):
-            both = "both are" if self.records is not None else "neither is"
-            raise ValueError(f"Task {self.task_id!r}: give exactly one of records and path; {both} given.")
-        if self.file_format not in FORMATS:
-            raise ValueError(f"Task {self.task_id!r}: file_format must be one of {', '.join(FORMATS)}.")
+        check_input(self.task_id, self.records, self.path, self.file_format, self._table_options())
         if self.on_invalid not in ("fail", "skip"):
             raise ValueError(f"Task {self.task_id!r}: on_invalid must be 'fail' or 'skip'.")
         if not 1 <= self.batch_size <= MAX_RECORDS_PER_CALL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 from airflow_imiconnect.batches import Batch
@@ -34,6 +35,7 @@ class SubmissionResult:
         self.known_batches = 0
         self.transids: list[str] = []
         self.resent: list[str] = []
+        self._started = time.monotonic()
         self._refused: list[FailedRecord] = []
         self._errors: list[IMIconnectError] = []
 
@@ -110,6 +112,12 @@ class SubmissionResult:
             error = records_failed(start, failures, self._refused, self.rejects.uri)
             return error.with_context("Another try does not send them again: mend them, and submit what was mended.")
         return None
+
+    def progress(self) -> str:
+        """Tell how far it is, for the log."""
+        rate = self.batches / max(0.001, time.monotonic() - self._started)
+        rejects = self.invalid + len(self._refused)
+        return f"{self.records:,} records, {self.batches:,} calls answered ({rate:.1f} a second), {rejects:,} rejects"
 
     def _so_far(self) -> str:
         if not self.accepted:

@@ -31,9 +31,10 @@ from airflow_imiconnect.completion import (
 from airflow_imiconnect.events import TimedOut, UnknownEventError
 from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.outcome import Outcome, Transactions
+from airflow_imiconnect.paths import storage_path
 from airflow_imiconnect.rejects import RejectsFile
 from airflow_imiconnect.retry import PollPolicy
-from airflow_imiconnect.tasks import owner_of, storage_path, unrendered
+from airflow_imiconnect.tasks import owner_of, unrendered
 
 
 class IMIconnectProfileStatusSensor(BaseSensorOperator):

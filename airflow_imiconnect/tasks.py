@@ -1,15 +1,12 @@
-"""What the operators and the sensor share of Airflow: rendered values, storage paths, results."""
+"""What the operators and the sensor share of Airflow: rendered values, results, the name of a task."""
 
 from __future__ import annotations
 
 import ast
 import json
-import os
 from contextlib import suppress
 
-from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
-
-from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow.providers.common.compat.sdk import Context
 
 
 def unrendered(value: object) -> object:
@@ -27,35 +24,11 @@ def unrendered(value: object) -> object:
     return value
 
 
-def storage_path(path: object) -> ObjectStoragePath:
-    """
-    Return the path to open: a URL (``file://``, ``s3://conn_id@bucket/key``), or a file of this machine.
-
-    :raises IMIconnectInvalidRecordError: no installed provider knows the URL's scheme
-    """
-    if isinstance(path, ObjectStoragePath):
-        return path
-    text = os.fsdecode(path) if isinstance(path, os.PathLike | bytes) else str(path)
-    try:
-        # The functions of os.path keep a text a text: a Path would fold the slashes of a URL.
-        return ObjectStoragePath(text if "://" in text else os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111
-    except (ImportError, ValueError) as error:
-        raise IMIconnectInvalidRecordError(text, f"no such storage is known here: {error}") from None
-
-
 def publish(context: Context, result: object) -> None:
     """Push the result of a task that is about to fail, so that a later task and a person can still read it."""
     task_instance = context.get("ti")
     if task_instance is not None:
         task_instance.xcom_push(key="return_value", value=result)
-
-
-def same_file(first: ObjectStoragePath, second: ObjectStoragePath) -> bool:
-    """Tell whether two paths lead to one file."""
-    local = ("", "file")
-    if first.protocol in local and second.protocol in local:
-        return os.path.realpath(first.path) == os.path.realpath(second.path)
-    return (first.protocol, first.path) == (second.protocol, second.path)
 
 
 def owner_of(context: Context) -> str:

@@ -118,10 +118,16 @@ def bad_files(folder):
             (folder / name).write_bytes(content)
         return f"{folder}/{name}"
 
+    def empty_folder():
+        if folder:
+            (folder / "void").mkdir()
+        return f"{folder}/void"
+
     good = b'{"customerId": "C1", "Attributes": {"status": "1"}}\n'
     return {
         "missing": (f"{folder}/no.json", "there is no such file"),
-        "directory": (str(folder), "this is a directory|does not tell the format"),
+        "empty folder": (empty_folder(), "there is no file in this folder"),
+        "pattern": (f"{folder}/no*.json", "no file fits this pattern"),
         "empty": (write("empty.json", b""), "the file is empty"),
         "utf-16": (write("wide.csv", "customerId\nC1\n".encode("utf-16")), "the file is UTF-16"),
         "latin-1": (

@@ -1,0 +1,77 @@
+"""Parquet tables, read by row groups, a few rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.sources.files import BLOCK, InputFile, missing_package
+from airflow_imiconnect.sources.raw import MAX_RECORD_BYTES, RawRecord
+from airflow_imiconnect.sources.tables import Columns, TableOptions
+
+_ROWS_AT_ONCE = 1000
+_BYTES_AT_ONCE = 4 * MAX_RECORD_BYTES
+
+
+def read_parquet(source: InputFile, options: TableOptions) -> Iterator[RawRecord]:
+    """
+    Yield the record of each row, with its number, 1 for the first.
+
+    :raises IMIconnectInvalidRecordError: it is no Parquet file, or damaged, or its columns cannot be right
+    :raises IMIconnectRequestError: pyarrow is not installed
+    """
+    arrow = _pyarrow(source.where)
+    number = 0
+    with source.open() as file, _frugal(arrow):
+        try:
+            for number, record in enumerate(_records(arrow, file, source.where, options), start=1):
+                yield RawRecord(f"{source.where}, row {number}", record)
+        except (arrow.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk or the network, not the content
+            where = f"{source.where}, after row {number}" if number else source.where
+            raise IMIconnectInvalidRecordError(where, f"no Parquet, or damaged ({type(error).__name__})") from None
+
+
+def _pyarrow(where: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+    try:
+        import pyarrow.parquet  # noqa: PLC0415 - it comes with the extra "parquet" only, and takes its time
+    except ImportError:
+        raise missing_package(f"{where}: Parquet files need pyarrow", "parquet") from None
+    return pyarrow
+
+
+@contextmanager
+def _frugal(arrow: Any) -> Iterator[None]:  # noqa: ANN401 - as above
+    """Give memory back when it is free: pyarrow's own pools keep some."""
+    usual = arrow.default_memory_pool()
+    arrow.set_memory_pool(arrow.system_memory_pool())
+    try:
+        yield
+    finally:
+        arrow.set_memory_pool(usual)
+
+
+def _records(arrow: Any, file: IO[bytes], where: str, options: TableOptions) -> Iterator[object]:  # noqa: ANN401
+    table = arrow.parquet.ParquetFile(file, buffer_size=BLOCK, pre_buffer=False, page_checksum_verification=True)
+    columns = Columns(table.schema_arrow.names, where, options)
+    for batch in table.iter_batches(_rows_at_once(table.metadata), use_threads=False):
+        cells = [_values(arrow, column) for column in batch.columns]
+        yield from map(columns.record, zip(*cells, strict=True))
+
+
+def _values(arrow: Any, column: Any) -> list[object]:  # noqa: ANN401 - as above
+    kind = column.type
+    if arrow.types.is_timestamp(kind) and kind.unit == "ns":  # Python's datetime ends at the microsecond
+        column = column.cast(arrow.timestamp("us", kind.tz), safe=False)
+    values: list[object] = column.to_pylist()
+    return values
+
+
+def _rows_at_once(metadata: Any) -> int:  # noqa: ANN401 - pyarrow has no types
+    """Return how many rows are decoded together: few, where rows are long."""
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    longest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
+    return max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(1, longest)))
