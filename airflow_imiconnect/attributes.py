@@ -8,7 +8,7 @@ right is refused here. The strict mode also asks for each channel's required att
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from enum import Enum
@@ -82,6 +82,9 @@ def _strings(attributes: Mapping[str, object]) -> dict[str, str]:
 
 class RepeatedKey:
     """Stands where a JSON object has a key twice: neither of its values can be believed."""
+
+    def __init__(self, pairs: Sequence[tuple[str, object]] = ()) -> None:
+        self.pairs = pairs  # for the rejects file, in which a person mends them
 
 
 def kind_of(value: object) -> str:

@@ -63,6 +63,11 @@ class Batch:
             key = _digest(key, str(seen[key]))
         return cls(operation, app_id, tuple(records), body, key)
 
+    @property
+    def values(self) -> Iterator[str]:
+        """All values of all attributes."""
+        return (value for record in self.records for value in record.attributes.values())
+
     def halves(self) -> tuple[Batch, Batch]:
         """Return the two batches that stand for this one."""
         middle = len(self.records) // 2

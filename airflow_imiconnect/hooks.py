@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 from airflow.providers.common.compat.sdk import BaseHook
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_imiconnect import protocol
@@ -83,12 +87,14 @@ class IMIconnectHook(BaseHook):
         :raises IMIconnectAmbiguousError: the answer was lost, the profiles may have been created
         :raises IMIconnectError: of the class that says whether another try may help
         """
-        body = encode(list(_checked(records)))
-        return self._write(protocol.write_call(protocol.CREATE, app_id, body, len(records)))
+        profiles = list(_checked(records))
+        values = (value for profile in profiles for value in profile.attributes.values())
+        return self._write(protocol.write_call(protocol.CREATE, app_id, encode(profiles), len(profiles), values))
 
     def send(self, batch: Batch) -> Receipt:
         """Submit one batch of any operation; raises as create_app_profiles does."""
-        return self._write(protocol.write_call(batch.operation, batch.app_id, batch.body, len(batch.records)))
+        call = protocol.write_call(batch.operation, batch.app_id, batch.body, len(batch.records), batch.values)
+        return self._write(call)
 
     def get_profile_status(self, transid: str) -> TransactionStatus:
         """
@@ -135,6 +141,40 @@ def _checked(records: Sequence[object]) -> Iterator[AppProfile]:
             raise IMIconnectInvalidRecordError(f"records[{index}]", problem.reason, field=problem.name) from None
 
 
+class _Adapter(HTTPAdapter):
+    """Gives each answer a deadline: an endless one of small pieces never meets the timeout, which is for a piece."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        super().__init__(pool_connections=1, pool_maxsize=_POOL_SIZE, max_retries=0)
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as requests has it
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        if not issubclass(pool.ConnectionCls, _Hurried):
+            pool.ConnectionCls = type("Hurried", (_Hurried, pool.ConnectionCls), {"seconds": self._seconds})
+        return pool
+
+
+class _Hurried(HTTPConnection):
+    """Cuts the connection when the head of an answer has not ended in time; _read_body does so for the rest."""
+
+    seconds: float
+
+    def getresponse(self) -> Any:  # noqa: ANN401 - as urllib3 has it
+        timer = threading.Timer(self.seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            return super().getresponse()
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        if self.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests names it
         """Follow no redirect, whoever calls: the key must not leave the host (contract 6)."""
@@ -146,7 +186,7 @@ def _session(settings: Settings) -> requests.Session:
     session.headers.update(settings.headers)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.trust_env = settings.trusts_environment
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL_SIZE, max_retries=0)
+    adapter = _Adapter(settings.timeout + 1.0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

@@ -26,6 +26,7 @@ REGIONS: Mapping[str, str] = {
 }
 DEFAULT_REGION = "legacy-emea"
 BASE_PATH = "/resources/v2"
+_USUAL_PORTS = {"https": 443, "http": 80}
 
 
 def base_url(host: str | None = None, region: str | None = None, port: int | None = None) -> str:
@@ -46,7 +47,8 @@ def base_url(host: str | None = None, region: str | None = None, port: int | Non
     except ValueError:
         raise _bad_host("it is no valid host or URL") from None
     _check(parts)
-    name = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    name = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname).rstrip(".")
+    port = None if port == _USUAL_PORTS[parts.scheme] else port
     path = parts.path.rstrip("/").removesuffix(BASE_PATH)
     return f"{parts.scheme}://{name}{f':{port}' if port else ''}{path}"
 

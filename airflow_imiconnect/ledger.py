@@ -128,8 +128,11 @@ class Ledger:
         """Note the full success: when a person clears the task after it, everything is to be sent again."""
         with self._lock:
             self._sync()
-        if self._store is not None:
-            self._store.set(self._prefix, {"generation": self._generation, "finished": self._mark})
+        self._write_head(finished=self._mark)
+
+    def reopen(self) -> None:
+        """Take the success back: the task has failed after all, and another try or a Clear is to continue."""
+        self._write_head()
 
     def _load(self, store: Store) -> None:
         head = store.get(self._prefix) or {}
@@ -139,14 +142,20 @@ class Ledger:
         # before Airflow had noted the success, and another mark is a person who wants it all again.
         if finished is not None and finished != self._mark:
             self._generation += 1
-            store.set(self._prefix, {"generation": self._generation})
+            self._write_head()
             return
+        if finished is not None:
+            self._write_head()  # this try may fail
         while (segment := store.get(self._name(len(self._segments) - 1))) is not None:
             number = len(self._segments) - 1
             self._segments[number] = dict(segment)
             self._place.update(dict.fromkeys(segment, number))
             self._segments.append({})
             self._sizes.append(0)
+
+    def _write_head(self, **finished: int) -> None:
+        if self._store is not None:
+            self._store.set(self._prefix, {"generation": self._generation, **finished})
 
     def _name(self, number: int) -> str:
         return f"{self._prefix}-{self._generation}-{number}"

@@ -202,16 +202,16 @@ class TransactionStatus:
     @property
     def records(self) -> int:
         """How many records it holds, as far as the service says."""
-        return len(self.results) or max(self.total_count or 0, self.unnamed_failures)
+        return max(len(self.results), self.total_count or 0, self.unnamed_failures)
 
     @property
     def unnamed_failures(self) -> int:
         """
-        How many failed in a partial success that names no records: at least one.
+        How many failed in a partial success that names none of them: at least one.
 
-        Contract 5: without Results the code is believed; the counts are for display.
+        Contract 5: for what Results do not name the code is believed; the counts are for display.
         """
-        if self.results or self.state != "partial":
+        if self.failed or self.state != "partial":
             return 0
         return max(1, self.failure_count or 0)
 

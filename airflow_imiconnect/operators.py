@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -155,7 +155,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             self.log.warning("Resume is off, it needs Airflow 3.3: another try of this task sends everything again.")
         submission = self._submit(context, hook, ledger)
         if not self.wait_for_completion:
-            ledger.finish()
+            self._finish(ledger)
             return submission
         publish(context, submission)  # whatever becomes of the waiting: a transid that is lost cannot be found again
         completion = self._completion(submission)
@@ -168,7 +168,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
                 timeout=deadline.backstop,
             )
         result = self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
-        ledger.finish()
+        self._finish(ledger)
         return result
 
     def execute_complete(
@@ -187,8 +187,18 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         """
         completion = self._completion(submission)
         result = self._complete(context, submission, completion.after(event), limit)
-        self._ledger(context, completion.hook).finish()
+        self._finish(self._ledger(context, completion.hook))
         return result
+
+    def _finish(self, ledger: Ledger) -> None:
+        """Note the success. Should the task fail after all (in a post_execute, say), a Clear is to continue."""
+        ledger.finish()
+
+        def reopen(_: Context) -> None:
+            ledger.reopen()
+
+        self.on_failure_callback = [*(self.on_failure_callback or ()), reopen]
+        self.on_retry_callback = [*(self.on_retry_callback or ()), reopen]
 
     def _look(self, context: Context) -> dict[str, Any]:
         """Check everything, tell what is wrong and what would be sent, and send nothing."""
@@ -214,37 +224,40 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         return told
 
     def _submit(self, context: Context, hook: IMIconnectHook, ledger: Ledger) -> dict[str, Any]:
-        source = self._source()
-        app_id = self._app_id(hook)
-        with closing(hook), RejectsFile(self._rejects_path(), owner_of(context)) as rejects:
-            result = SubmissionResult(self.operation, app_id, rejects, resumes=ledger.is_kept)
-            if self.on_invalid == "fail":
-                self._check_all(source)
-            records = check_records(
-                source, strict=self.strict, on_problem=result.add_invalid if self.on_invalid == "skip" else None
-            )
-            engine = Engine(
-                hook.send,
-                ledger,
-                self.max_concurrency,
-                Pace(self.requests_per_second or hook.settings.requests_per_second),
-                RetryPolicy(),
-                split_refused=self.on_invalid == "skip",
-            )
-            batches = make_batches(records, self.operation, app_id, self.batch_size)
-            try:
-                with Progress(self.log, result.progress, lambda: source.fraction):
-                    for delivery in engine.deliver(batches):
-                        result.add(delivery)
-            except IMIconnectError as error:
-                result.fail(error)
-            except BaseException as end:  # a timeout, a full disk, a store that fails: what was accepted stays known
-                publish(context, result.to_json())
-                first = result.error(tolerate_refused=True)
-                if first and isinstance(end, Exception):
-                    raise first from end
-                raise
+        source, app_id = self._source(), self._app_id(hook)
+        if self.on_invalid == "fail":
+            self._check_all(source)
+        rejects = RejectsFile(self._rejects_path(), owner_of(context))
+        result = SubmissionResult(self.operation, app_id, rejects, resumes=ledger.is_kept)
+        engine = self._engine(hook, ledger)
+        try:
+            with closing(hook), rejects, Progress(self.log, result.progress, lambda: source.fraction):
+                self._send(source, engine, result)
+        except IMIconnectError as error:
+            result.fail(error)
+        except BaseException as end:  # a timeout, a full disk, a store that fails: what was accepted stays known
+            for delivery in engine.left_over:
+                with suppress(Exception):
+                    result.add(delivery)
+            publish(context, result.to_json())
+            first = result.error(tolerate_refused=True)
+            if first and isinstance(end, Exception):
+                raise first from end
+            raise
         return self._submitted(context, result)
+
+    def _engine(self, hook: IMIconnectHook, ledger: Ledger) -> Engine:
+        pace = Pace(self.requests_per_second or hook.settings.requests_per_second)
+        skip = self.on_invalid == "skip"
+        return Engine(hook.send, ledger, self.max_concurrency, pace, RetryPolicy(), split_refused=skip)
+
+    def _send(self, source: Source, engine: Engine, result: SubmissionResult) -> None:
+        on_problem = result.add_invalid if self.on_invalid == "skip" else None
+        records = check_records(source, strict=self.strict, on_problem=on_problem)
+        batches = make_batches(records, self.operation, result.app_id, self.batch_size)
+        with closing(engine.deliver(batches)) as deliveries:
+            for delivery in deliveries:
+                result.add(delivery)
 
     def _check_all(self, source: Source) -> None:
         """Check the whole input before the first call. It is read again to be sent, and must be the same then."""
@@ -261,8 +274,10 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         if error:
             publish(context, result.to_json())
             raise error
-        if result.rejects.count and not result.rejects.uri:
-            self.log.warning("%d records were not taken; set rejects_path to keep them.", result.rejects.count)
+        if refusal := result.refusal():
+            self.log.warning("%s", refusal)
+        if result.invalid and not result.rejects.uri:
+            self.log.warning("%d records were not taken; set rejects_path to keep them.", result.invalid)
         return result.to_json()
 
     def _completion(self, submission: dict[str, Any]) -> Completion:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.rejects import LOCAL
 
-_LOCAL = ("", "file")
 _MAGIC = "*?["
 _HIDDEN = (".", "_")  # .crc, _SUCCESS and the like, which other systems put beside their files
 _PROVIDERS = {
@@ -99,6 +99,6 @@ def _is_hidden(name: str, pattern: str) -> bool:
 
 def same_file(first: ObjectStoragePath, second: ObjectStoragePath) -> bool:
     """Tell whether two paths lead to one file."""
-    if first.protocol in _LOCAL and second.protocol in _LOCAL:
+    if first.protocol in LOCAL and second.protocol in LOCAL:
         return os.path.realpath(first.path) == os.path.realpath(second.path)
     return (first.protocol, first.path) == (second.protocol, second.path)

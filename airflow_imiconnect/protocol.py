@@ -132,6 +132,7 @@ class Call:
     :param body: JSON, or None
     :param subject: what it is about, for messages: ``create for app a_1`` or ``status of 5f1c…``
     :param records: how many records it submits; 0 for not known
+    :param values: what no message may repeat: the attributes' values; read only when there is a message to write
     """
 
     method: str
@@ -139,6 +140,7 @@ class Call:
     subject: str
     body: bytes | None = field(default=None, repr=False)
     records: int = 0
+    values: Iterable[str] = field(default=(), repr=False)
 
     @property
     def is_write(self) -> bool:
@@ -165,10 +167,10 @@ class Answer:
     hide: str = field(default="", repr=False)
 
 
-def write_call(operation: Operation, app_id: str, body: bytes, records: int = 0) -> Call:
+def write_call(operation: Operation, app_id: str, body: bytes, records: int = 0, values: Iterable[str] = ()) -> Call:
     """Return the call that submits one batch: ``body`` is the envelope ``{"Records": […]}`` as JSON."""
     path = BASE_PATH + operation.path.format(app_id=_segment(app_id, "app_id"))
-    return Call(operation.method, path, f"{operation.name} for app {app_id}", body, records)
+    return Call(operation.method, path, f"{operation.name} for app {app_id}", body, records, values)
 
 
 def status_call(transid: str) -> Call:
@@ -197,10 +199,11 @@ def read_receipt(call: Call, answer: Answer) -> Receipt:
     if not taken:
         raise _error_of_code(call, answer, bodies[0])
     transids = tuple(dict.fromkeys(body.transid for body in taken if body.transid))
-    queued = any(_is_queued(body, answer) for body in taken)
+    unnamed = max(0, call.records - len(bodies[0].results)) if len(bodies) == 1 else 0
+    queued = any(_is_queued(body, answer, unnamed) for body in taken)
     if queued and not transids:
         raise _error(call, answer, UNREADABLE, taken[0], "the service's answer names no transaction")
-    results = tuple(result for body in bodies for result in body.results or _refusal(body))
+    results = tuple(result for body in bodies for result in (*body.results, *_refusals(body, unnamed)))
     return Receipt(transids[0] if transids else "", "queued" if queued else "finished", results, transids[1:])
 
 
@@ -274,32 +277,53 @@ def _says_taken(body: Body, records: int = 0) -> bool:
     )
 
 
-def _refusal(body: Body) -> tuple[RecordResult, ...]:
-    """Where one answer accepts a part and refuses a part without naming records, the refusal must stay visible."""
-    return () if _says_taken(body) else (RecordResult("", body.code, body.description),)
+def _refusals(body: Body, unnamed: int) -> tuple[RecordResult, ...]:
+    """
+    Return a refusal for each record that is refused without being named: what the service did not take stays visible.
+
+    Contract 5: Results are believed, for those that they name; for the others the code speaks.
+    """
+    refusal = RecordResult("", body.code, body.description)
+    if not body.results:
+        return () if _says_taken(body) else (refusal,)
+    accepts_the_rest = _row(body.code).reading is Reading.TAKEN or (_is_partial_code(body) and body.transid)
+    return () if accepts_the_rest else (refusal,) * unnamed
 
 
-def _is_queued(body: Body, answer: Answer) -> bool:
+def _is_queued(body: Body, answer: Answer, unnamed: int) -> bool:
     """Tell whether there is something left to wait for after a write."""
-    if body.results:
-        return any(result.taken and not _says_success(result, default=_says_success(body)) for result in body.results)
-    return answer.status == 202 or not _says_success(body)  # noqa: PLR2004 - HTTP 202, Accepted
+    taken = [result for result in body.results if result.taken]
+    if answer.status == _ACCEPTED and body.transid and taken:
+        return True
+    if any(not _says_success(result, default=_says_success(body)) for result in taken):
+        return True
+    the_rest_is_taken = not body.results or (unnamed and not _refusals(body, unnamed))
+    return bool(the_rest_is_taken) and (answer.status == _ACCEPTED or not _says_success(body))
+
+
+_ACCEPTED = 202  # HTTP: accepted, and still in the queue
 
 
 def _is_waiting(body: Body) -> bool:
     reading = _row(body.code).reading
     if reading is Reading.WAITING:
         return True
+    if reading is Reading.TAKEN and _says_queued(body):  # contract 5, also where Results say more of some records
+        return True
     if body.results:
-        silent = _says_queued(body)
-        return any(r.taken and (_says_queued(r) if r.description else silent) for r in body.results)
+        return any(result.taken and _says_queued(result) for result in body.results)
     # 1001 has no other documented meaning than "queued"; 1000 without words is the status call's success.
-    return reading is Reading.TAKEN and (_says_queued(body) or (body.code == "1001" and not body.description))
+    return body.code == "1001" and not body.description
 
 
 def _is_partial(body: Body) -> bool:
-    if body.results:
-        return any(not result.taken for result in body.results)
+    if any(not result.taken for result in body.results):
+        return True
+    names_all = body.results and (body.total_count or 0) <= len(body.results)
+    return _is_partial_code(body) and not names_all
+
+
+def _is_partial_code(body: Body) -> bool:
     return _row(body.code).reading is Reading.PARTIAL
 
 
@@ -315,12 +339,44 @@ def _says_queued(item: Body | RecordResult) -> bool:
 
 def _error_of_code(call: Call, answer: Answer, body: Body, transid: str | None = None) -> IMIconnectError:
     row = _row(body.code)
-    words = f"{row.meaning} (code {body.code}{f': {body.description}' if body.description else ''})"
+    if _is_a_gateways(body.code) and _is_passing(answer.status):
+        return _error_of_status(call, answer, transid)
+    description = _without_values(body.description, call, row)
+    words = f"{row.meaning} (code {body.code}{f': {description}' if description else ''})"
     return _error(call, answer, row, body, words, transid)
 
 
+def _without_values(description: str, call: Call, row: Row) -> str:
+    """Return the service's words as a message may hold them: what is wrong with a record may be told by its values."""
+    if row.per_record and not call.is_write:
+        return ""  # it is not known which values there are
+    for value in sorted(set(call.values), key=len, reverse=True):
+        if len(value) >= _TELLING:
+            description = description.replace(value, "***")
+    return description
+
+
+_TELLING = 4  # a shorter value, "1" or "en", tells of nobody, and would leave no word whole
+
+
+def _is_a_gateways(code: str) -> bool:
+    """Tell 504 and 101504, in which gateways write their own errors, from the service's codes, all of four digits."""
+    return len(code) != 4 or not code.isdigit()  # noqa: PLR2004 - as above
+
+
+def _is_passing(status: int) -> bool:
+    return any(status in statuses and row.reading in _PASSING for statuses, row in HTTP_STATUSES)
+
+
+_PASSING = (Reading.TRY_AGAIN, Reading.SLOWER, Reading.LOST)
+
+
+def _row_of_status(status: int) -> Row:
+    return next((row for statuses, row in HTTP_STATUSES if status in statuses), UNREADABLE)
+
+
 def _error_of_status(call: Call, answer: Answer, transid: str | None = None) -> IMIconnectError:
-    row = next((row for statuses, row in HTTP_STATUSES if answer.status in statuses), UNREADABLE)
+    row = _row_of_status(answer.status)
     return _error(call, answer, row, None, f"{row.meaning} (HTTP {answer.status})", transid)
 
 

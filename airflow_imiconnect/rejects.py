@@ -13,12 +13,13 @@ from typing import IO, Any, Literal, Protocol
 
 from pydantic import BaseModel
 
+from airflow_imiconnect.attributes import RepeatedKey
 from airflow_imiconnect.batches import CheckedRecord
 from airflow_imiconnect.errors import IMIconnectRequestError
 from airflow_imiconnect.models import AppProfile
 from airflow_imiconnect.outcome import FailedRecord
 
-_LOCAL = ("", "file")
+LOCAL = ("", "file", "local")  # as fsspec calls this machine's disks
 Stage = Literal["invalid", "refused", "failed"]
 
 
@@ -33,7 +34,7 @@ class RejectsPath(Protocol):
     def path(self) -> str:
         """The path within its storage."""
 
-    def open(self, mode: str, **kwargs: str) -> IO[Any]:
+    def open(self, mode: str) -> IO[Any]:
         """Open the file."""
 
 
@@ -55,7 +56,8 @@ class RejectsFile:
         self.count = 0
         self._path = path
         self._owner = hashlib.sha256(owner.encode()).hexdigest()[:12]
-        self._file: IO[str] | None = None
+        self._file: IO[bytes] | None = None
+        self._broken = False
 
     def __enter__(self) -> RejectsFile:  # noqa: PYI034 - Self came with Python 3.11
         """
@@ -63,7 +65,7 @@ class RejectsFile:
 
         :raises IMIconnectRequestError: there is none
         """
-        if self._path is not None and self._path.protocol in _LOCAL:
+        if self._path is not None and self._path.protocol in LOCAL:
             folder = os.path.dirname(self._path.path)  # noqa: PTH120 - it takes the path's own spelling
             try:
                 os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
@@ -101,7 +103,11 @@ class RejectsFile:
             "customerId": customer_id,
             "record": record,
         }
-        self._file.write(json.dumps(line, default=_plain, skipkeys=True) + "\n")
+        try:
+            self._file.write(json.dumps(line, default=_plain, skipkeys=True).encode() + b"\n")
+        except BaseException:
+            self._broken = True  # half a line may stand there by now
+            raise
 
     def add_failed(self, failed: FailedRecord, record: CheckedRecord | None = None) -> None:
         """Write the line of a record that the service did not create in the end."""
@@ -118,7 +124,7 @@ class RejectsFile:
     @property
     def uri(self) -> str | None:
         """The file's address, None when there was nothing to write."""
-        if self._path is None or not self.count:
+        if self._path is None or not self.count or self._broken:
             return None
         return str(self._path) if self._path.protocol else f"file://{self._path.path}"
 
@@ -127,45 +133,56 @@ class RejectsFile:
     ) -> None:
         if self._file is None or self._path is None:
             return
-        if self._path.protocol not in _LOCAL:
-            self._file.close()
-            return
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._unfinished(self._path), self._path.path)  # noqa: PTH105 - it takes the path's own spelling
+        try:
+            self._close(self._file, self._path)
+        except OSError:
+            self._broken = True
+            if error is None:  # else what went wrong before is what counts
+                raise
 
-    def _create(self, path: RejectsPath) -> IO[str]:
-        kept = _content(path) if self._keep else ""
+    def _close(self, file: IO[bytes], path: RejectsPath) -> None:
+        if path.protocol not in LOCAL:
+            file.close()
+            return
+        with file:
+            file.flush()
+            os.fsync(file.fileno())
+        if not self._broken:
+            os.replace(self._unfinished(path), path.path)  # noqa: PTH105 - it takes the path's own spelling
+
+    def _create(self, path: RejectsPath) -> IO[bytes]:
+        kept = _content(path) if self._keep else b""
         file = self._open(path)
         file.write(kept)
         return file
 
-    def _open(self, path: RejectsPath) -> IO[str]:
-        if path.protocol not in _LOCAL:
-            return path.open("w", encoding="utf-8")
+    def _open(self, path: RejectsPath) -> IO[bytes]:
+        if path.protocol not in LOCAL:
+            return path.open("wb")
         unfinished = self._unfinished(path)
         with suppress(FileNotFoundError):
             os.unlink(unfinished)  # noqa: PTH108 - as above
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        return os.fdopen(descriptor, "w", encoding="utf-8")
+        return os.fdopen(descriptor, "wb")
 
     def _unfinished(self, path: RejectsPath) -> str:
         return f"{path.path}.{self._owner}.unfinished"
 
 
-def _content(path: RejectsPath) -> str:
+def _content(path: RejectsPath) -> bytes:
     try:
-        with path.open("r", encoding="utf-8") as file:
-            return str(file.read())
+        with path.open("rb") as file:
+            return bytes(file.read())
     except FileNotFoundError:
-        return ""
+        return b""
 
 
 def _plain(value: object) -> object:
     """Write what JSON does not know: models as they are sent, anything else as text."""
     if isinstance(value, AppProfile):
         return value.to_wire()
+    if isinstance(value, RepeatedKey):
+        return value.pairs
     return value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else str(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from airflow_imiconnect.batches import Batch
+from airflow_imiconnect.batches import Batch, CheckedRecord
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectPermanentError
 from airflow_imiconnect.models import Receipt, RecordResult
 from airflow_imiconnect.outcome import ALREADY_EXISTS, FailedRecord, records_failed
@@ -61,22 +61,22 @@ class SubmissionResult:
         if receipt.state == "queued":
             self.transids += receipt.transids
         self.resent += receipt.transids if delivery.resent else ()
-        refused = [r for r in receipt.refused if not (delivery.resent and r.code == ALREADY_EXISTS)]
-        self.accepted += len(delivery.batch.records) - len(refused)
-        for result in refused:
-            self._add_refused(delivery.batch, receipt, result)
+        created_before = ALREADY_EXISTS if delivery.resent else None
+        refusals = [pair for pair in _refusals(delivery.batch, receipt) if pair[0].code != created_before]
+        self.accepted += len(delivery.batch.records) - len(refusals)
+        for result, record in refusals:
+            self._add_refused(receipt, result, record)
 
     def fail(self, error: IMIconnectError) -> None:
         """Remember what ended the submission before its time."""
         self._errors.append(error)
 
-    def _add_refused(self, batch: Batch, receipt: Receipt, result: RecordResult) -> None:
-        self._refused.append(FailedRecord(result.customer_id, result.code, result.description, receipt.transid))
-        found = [record for record in batch.records if record.customer_id == result.customer_id]
-        record = found[0] if len(found) == 1 else None  # one customer on several devices: the answer does not tell
+    def _add_refused(self, receipt: Receipt, result: RecordResult, record: CheckedRecord | None) -> None:
+        customer_id = record.customer_id if record else result.customer_id
+        self._refused.append(FailedRecord(customer_id, result.code, result.description, receipt.transid))
         self.rejects.add(
             "refused",
-            customer_id=result.customer_id,
+            customer_id=customer_id,
             code=result.code,
             description=result.description,
             position=record.position if record else None,
@@ -106,12 +106,16 @@ class SubmissionResult:
                 (error for error in self._errors if isinstance(error, IMIconnectPermanentError)), self._errors[0]
             )
             return first.with_context(self._so_far())
-        if self._refused and not tolerate_refused:
-            failures = Counter(record.code for record in self._refused)
-            start = f"IMIconnect refused {len(self._refused)} of {self.records} records for app {self.app_id}"
-            error = records_failed(start, failures, self._refused, self.rejects.uri)
-            return error.with_context("Another try does not send them again: mend them, and submit what was mended.")
-        return None
+        return None if tolerate_refused else self.refusal()
+
+    def refusal(self) -> IMIconnectError | None:
+        """Return what there is to say of records that the service refused at once; None where it took all."""
+        if not self._refused:
+            return None
+        failures = Counter(record.code for record in self._refused)
+        start = f"IMIconnect refused {len(self._refused)} of {self.records} records for app {self.app_id}"
+        error = records_failed(start, failures, self._refused, self.rejects.uri)
+        return error.with_context("Another try does not send them again: mend them, and submit what was mended.")
 
     def progress(self) -> str:
         """Tell how far it is, for the log."""
@@ -129,3 +133,24 @@ class SubmissionResult:
         counts = f"{self.accepted} accepted, {self.invalid} invalid, {len(self._refused)} refused"
         known = f" Earlier tries had sent {self.known_batches} of the batches." if self.known_batches else ""
         return f"IMIconnect app {self.app_id}: {self.records} records in {self.batches} batches: {counts}.{known}"
+
+
+def _refusals(batch: Batch, receipt: Receipt) -> list[tuple[RecordResult, CheckedRecord | None]]:
+    """
+    Return each refusal with its record, as far as the answer tells which it is; never more than there are records.
+
+    One customer may stand in a batch several times, with several devices. A refusal that names nobody stands for the
+    records that no result names.
+    """
+    times = Counter(record.customer_id for record in batch.records)
+    only = {record.customer_id: record for record in batch.records if times[record.customer_id] == 1}
+    named = {result.customer_id for result in receipt.results}
+    unnamed = iter([record for record in batch.records if record.customer_id not in named])
+    refusals: list[tuple[RecordResult, CheckedRecord | None]] = []
+    for result in receipt.refused:
+        if result.customer_id:
+            if result.customer_id in times and not times[result.customer_id]:
+                continue  # it was named more often than it was sent
+            times[result.customer_id] -= 1
+        refusals.append((result, only.get(result.customer_id) if result.customer_id else next(unnamed, None)))
+    return refusals[: len(batch.records)]

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -62,29 +62,39 @@ class Engine:
     pace: Pace = field(default_factory=Pace)
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     split_refused: bool = False
+    left_over: list[Delivery] = field(default_factory=list)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
-    def deliver(self, batches: Iterable[Batch]) -> Iterator[Delivery]:
+    def deliver(self, batches: Iterable[Batch]) -> Generator[Delivery, None, None]:
         """
         Yield what became of each batch, in their order.
 
         After the first error nothing more is sent; what is in flight is awaited, and yielded like the rest. What
         earlier tries have sent is yielded all the same, so that no transaction is lost from sight.
 
-        :raises IMIconnectError: the source could not be read to its end; what was sent before has been yielded
+        Where an exception ends it before its time, here or in its user, ``left_over`` holds what was not yielded.
+
+        :raises Exception: the source could not be read to its end; what was sent before has been yielded
         """
         source = _Source(batches)
         pending: deque[Future[list[Delivery]]] = deque()
-        with self._threads() as pool:
-            for batch in source:
-                pending.append(pool.submit(self._deliver, batch))
-                self._wait_for_room(pending)
-                while pending and (pending[0].done() or len(pending) > _READ_AHEAD * self.max_concurrency):
-                    yield from pending.popleft().result()
-                if self._stopped.is_set() and not self.ledger.known_before:
-                    break
-            while pending:
-                yield from pending.popleft().result()
+        ready: deque[Delivery] = deque()
+        try:
+            with self._threads() as pool:
+                for batch in source:
+                    pending.append(pool.submit(self._deliver, batch))
+                    self._wait_for_room(pending)
+                    while pending and (pending[0].done() or len(pending) > _READ_AHEAD * self.max_concurrency):
+                        yield from _next(pending, ready)
+                    if self._stopped.is_set() and not self.ledger.known_before:
+                        break
+                while pending:
+                    yield from _next(pending, ready)
+        finally:
+            self.left_over.extend(ready)
+            for future in pending:
+                if not (future.cancelled() or future.exception()):
+                    self.left_over.extend(future.result())
         if source.error:
             raise source.error
 
@@ -174,6 +184,14 @@ class Engine:
                 return Delivery(batch, receipt, resent=resent)
 
 
+def _next(pending: deque[Future[list[Delivery]]], ready: deque[Delivery]) -> Iterator[Delivery]:
+    """Yield what became of the first pending batch, and wait for it where that is not known yet."""
+    ready.extend(pending[0].result())
+    pending.popleft()
+    while ready:
+        yield ready.popleft()
+
+
 def _refused(delivery: Delivery) -> Delivery:
     """Turn the error about a single record into a receipt that refuses this record."""
     error = delivery.error
@@ -187,10 +205,10 @@ class _Source:
 
     def __init__(self, batches: Iterable[Batch]) -> None:
         self._batches = batches
-        self.error: IMIconnectError | None = None
+        self.error: Exception | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         try:
             yield from self._batches
-        except IMIconnectError as error:
+        except Exception as error:  # noqa: BLE001 - raised again when what was sent has been handed over
             self.error = error

@@ -156,11 +156,12 @@ def _value(event: str, value: Any, events: Events, depth: int) -> object:  # noq
 
 def _map(events: Events, depth: int) -> object:
     members: dict[str, object] = {}
-    repeated = False
+    repeated: list[tuple[str, object]] = []
     for _, name in events:
         if name is None:  # the end of the object
-            return RepeatedKey() if repeated else members
-        repeated = repeated or name in members
+            return RepeatedKey([*repeated, *members.items()]) if repeated else members
+        if name in members:
+            repeated.append((name, members[name]))
         event, value = next(events)
         members[name] = value if event == "string" else _value(event, value, events, depth)
     raise AssertionError("the parser has lost the end of an object")

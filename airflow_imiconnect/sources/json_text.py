@@ -10,7 +10,7 @@ from airflow_imiconnect.attributes import RepeatedKey
 def _object(pairs: list[tuple[str, object]]) -> object:
     """Read a JSON object; where a key stands twice, one of its values would be lost."""
     members = dict(pairs)
-    return members if len(members) == len(pairs) else RepeatedKey()
+    return members if len(members) == len(pairs) else RepeatedKey(pairs)
 
 
 JSON = json.JSONDecoder(object_pairs_hook=_object)

@@ -62,3 +62,13 @@ def test_an_unknown_region_lists_the_known_ones():
 def test_loopback_is_told_by_name_alone():
     assert is_loopback("http://127.9.9.9:1")
     assert not is_loopback("https://api.imiconnect.io")
+
+
+@pytest.mark.parametrize("host", ["api.imiconnect.io:443", "api.imiconnect.io.", "https://API.imiconnect.io:443/"])
+def test_one_service_has_one_url(host):
+    assert base_url(host) == "https://api.imiconnect.io"
+
+
+def test_the_usual_port_of_http_is_left_out_too():
+    assert base_url("http://127.0.0.1:80") == "http://127.0.0.1"
+    assert base_url("http://127.0.0.1", port=8085) == "http://127.0.0.1:8085"

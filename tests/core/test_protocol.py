@@ -371,3 +371,63 @@ def test_only_typed_values_or_our_errors_come_out(body, http_status, headers):
         else:
             assert isinstance(value, kind)
             assert all(isinstance(item, RecordResult) for item in value.results)
+
+
+# -- what Results do not name (contract 5) --
+
+
+def receipt_of_two(body, http_status=200):
+    call = protocol.write_call(protocol.CREATE, "a_1", b"{}", 2)
+    return protocol.read_receipt(call, protocol.Answer(http_status, json.dumps(body).encode()))
+
+
+DONE = result("C1", description="SUCCESS")
+
+
+@pytest.mark.parametrize(
+    ("body", "http_status", "state", "refused"),
+    [
+        ({"code": "1000", "description": "QUEUED", "transid": T1, "Results": [DONE]}, 202, "queued", []),
+        ({"code": "1000", "description": "QUEUED", "transid": T1, "Results": [DONE]}, 200, "queued", []),
+        ({"code": "1000", "description": "SUCCESS", "transid": T1, "Results": [DONE]}, 202, "queued", []),
+        ({"code": "1000", "description": "SUCCESS", "transid": T1, "Results": [DONE]}, 200, "finished", []),
+        ({"code": "1002", "transid": T1, "Results": [DONE]}, 200, "queued", []),
+        ({"code": "1002", "Results": [DONE]}, 200, "finished", [("", "1002")]),
+        ({"code": "1002", "transid": T1, "Results": [result("C1", "7003", "x")]}, 202, "queued", [("C1", "7003")]),
+        ({"code": "7003", "Results": [DONE]}, 200, "finished", [("", "7003")]),
+        ({"code": "7006", "transid": T1, "Results": [result("C1")]}, 200, "queued", [("", "7006")]),
+        ({"code": "1002", "Results": [DONE, result("C2", description="SUCCESS")]}, 200, "finished", []),
+    ],
+)  # fmt: skip
+def test_a_record_that_the_results_do_not_name_is_never_taken_for_created(body, http_status, state, refused):
+    got = receipt_of_two(body, http_status)
+    assert (got.state, [(r.customer_id, r.code) for r in got.refused]) == (state, refused)
+
+
+@pytest.mark.parametrize(
+    ("body", "state", "unnamed"),
+    [
+        ({"code": "1000", "description": "QUEUED", "TotalCount": 2, "Results": [DONE]}, "waiting", 0),
+        ({"code": "1001", "description": "Queued", "Results": [DONE]}, "waiting", 0),
+        ({"code": "1002", "TotalCount": 2, "Results": [DONE]}, "partial", 1),
+        ({"code": "1002", "TotalCount": 3, "FailureCount": 2, "Results": [DONE]}, "partial", 2),
+        ({"code": "1000", "description": "SUCCESS", "TotalCount": 2, "Results": [DONE]}, "succeeded", 0),
+    ],
+)  # fmt: skip
+def test_a_status_that_names_fewer_records_than_it_counts(body, state, unnamed):
+    got = status(body)
+    assert (got.state, got.unnamed_failures) == (state, unnamed)
+
+
+@pytest.mark.parametrize("code", [504, "101504", "900800", "E42"])
+@pytest.mark.parametrize(
+    ("http_status", "of_write"), [(504, IMIconnectAmbiguousError), (429, IMIconnectRateLimitError)]
+)
+def test_a_gateways_own_code_does_not_make_its_error_permanent(code, http_status, of_write):
+    body = {"code": code, "description": "Send timeout"}
+    with pytest.raises(of_write):
+        receipt(body, http_status)
+    with pytest.raises(IMIconnectTransientError):
+        status(body, http_status)
+    with pytest.raises(IMIconnectRequestError):
+        receipt(body, 200)

@@ -139,3 +139,27 @@ def test_where_another_try_continues_it_says_so(tmp_path):
     assert str(result.error(tolerate_refused=True)).endswith(
         "1 records were accepted in 1 batches: another try continues from there."
     )
+
+
+def refused(receipt, count=3, *, resent=False):
+    source = ListSource([{"customerId": f"C{i}", "Attributes": {}} for i in range(count)])
+    (batch,) = make_batches(check_records(source), CREATE, "a_1")
+    with RejectsFile(None) as rejects:
+        result = SubmissionResult(CREATE, "a_1", rejects)
+        result.add(Delivery(batch, receipt, resent=resent))
+    return result.accepted, [(item.customer_id, item.code) for item in result._refused]
+
+
+def test_refusals_that_name_nobody_are_those_of_the_records_that_no_result_names():
+    results = (RecordResult("C1", "1000", "SUCCESS"), RecordResult("", "7003", "x"), RecordResult("", "7003", "x"))
+    assert refused(Receipt("T", "finished", results)) == (1, [("C0", "7003"), ("C2", "7003")])
+
+
+def test_a_record_is_refused_once_however_often_it_is_named():
+    results = (RecordResult("C1", "7003", "x"),) * 5
+    assert refused(Receipt("T", "finished", results)) == (2, [("C1", "7003")])
+
+
+def test_strangers_cannot_be_more_than_there_are_records():
+    results = tuple(RecordResult(f"X{n}", "7003", "x") for n in range(5))
+    assert refused(Receipt("T", "finished", results))[0] == 0

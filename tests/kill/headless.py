@@ -188,9 +188,9 @@ class Headless:
         """Start a run; return its id."""
         return self._ask("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"]
 
-    def clear(self, dag_id, run_id, task_id):
-        """Clear a task of a run, as a person does on the page."""
-        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}
+    def clear(self, dag_id, run_id, *task_ids):
+        """Clear tasks of a run, as a person does on the page."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": task_ids, "only_failed": False}
         self._ask("POST", f"dags/{dag_id}/clearTaskInstances", body)
 
     def xcom(self, dag_id, run_id, task_id):

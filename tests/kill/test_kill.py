@@ -36,7 +36,7 @@ VICTIMS = ("task", "task and supervisor", "supervisor")
 
 @pytest.fixture(scope="module")
 def sim():
-    apps = [f"a_{number}" for number in range(RUNS + 2)]
+    apps = [f"a_{number}" for number in range(RUNS + 3)]
     with Simulator(key=KEY, apps=apps, latency=LATENCY, queue_time=0.5) as simulator:
         yield simulator
 
@@ -194,3 +194,13 @@ def test_cleared_after_a_success_sends_everything_again(submission):
     check_result(calls[BATCHES:], run.customer_ids, result)
     assert result["resent"] == []
     assert not set(result["transids"]) & set(first["transids"])
+
+
+def test_cleared_after_a_failure_that_came_after_the_submission_sends_nothing_again(submission, tmp_path):
+    run = submission(RUNS + 2, fail_after=str(tmp_path / "failed"))
+    assert run.airflow.wait_for_run(DAG, run.run_id, 120) == "failed"
+    assert len(run.calls) == BATCHES
+    run.airflow.clear(DAG, run.run_id, "submit", "wait")
+    assert run.airflow.wait_for_run(DAG, run.run_id, 120) == "success"
+    assert len(run.calls) == BATCHES
+    check_result(run.calls, run.customer_ids, run.result)

@@ -1,8 +1,10 @@
 """The hook talks to a real server on a real socket."""
 
+import contextlib
 import socket
 import ssl
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -141,7 +143,35 @@ def test_an_answer_that_repeats_the_key_is_cleaned(hook, connect):
     assert KEY not in str(caught.value) + str(caught.value.description)
 
 
+def test_an_answer_that_repeats_a_value_is_cleaned(hook, connect):
+    body = b'{"code": "7011", "description": "name=planted-value is not allowed, nor is 1"}'
+    with _raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as url:
+        connect(host=url)
+        with pytest.raises(IMIconnectRequestError, match=r"name=\*\*\* is not allowed, nor is 1") as caught:
+            hook.create_app_profiles(APP, [record(1, twitter_name=SECRET)])
+    assert SECRET not in str(caught.value)
+
+
+def test_what_a_status_answer_says_of_a_record_may_hold_values(hook, connect):
+    body = b'{"code": "7011", "description": "planted-value is not allowed"}'
+    with _raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as url:
+        connect(host=url)
+        with pytest.raises(IMIconnectRequestError, match="invalid attribute value .code 7011.") as caught:
+            hook.get_profile_status("T")
+    assert SECRET not in str(caught.value)
+
+
 # -- the network --
+
+
+@pytest.mark.parametrize("piece", [b"a", b"HTTP/1.1 100 Continue\r\n\r\n", b"X: y\r\n"])
+def test_an_answer_whose_head_never_ends_is_cut(hook, connect, piece):
+    with _raw_server(b"HTTP/1.1 200 OK\r\nX: " if piece == b"a" else b"", drip=piece) as url:
+        connect(host=url, extra={"timeout": 0.5})
+        started = time.monotonic()
+        with pytest.raises(IMIconnectAmbiguousError, match="may have happened"):
+            hook.create_app_profiles(APP, [record(1)])
+    assert time.monotonic() - started < 4
 
 
 def test_redirects_are_never_followed(simulator, hook):
@@ -267,10 +297,11 @@ def test_test_connection_says_what_is_wrong(sim, connect):
 
 
 class _raw_server:  # noqa: N801 - reads as what it is used as
-    """Answers one connection with given bytes."""
+    """Answers one connection with given bytes, and goes on with ``drip`` for as long as somebody listens."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, drip=None):
         self._answer = answer
+        self._drip = drip
 
     def __enter__(self):
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -283,6 +314,10 @@ class _raw_server:  # noqa: N801 - reads as what it is used as
         with connection:
             connection.recv(65536)
             connection.sendall(self._answer)
+            with contextlib.suppress(OSError):
+                while self._drip:
+                    connection.sendall(self._drip)
+                    time.sleep(0.05)
 
     def __exit__(self, *_):
         self._thread.join(5)

@@ -329,6 +329,13 @@ def test_models_stand_in_the_rejects_as_they_would_be_sent(sim, tmp_path):
     assert lines == [{"customerId": "C1", "Attributes": expected}, {"customerId": "C2", "Attributes": expected}]
 
 
+def test_what_the_service_refuses_is_told_also_where_it_is_tolerated(simulator, everything_logged):
+    sim = simulator(queue_time=None)
+    sim.seed_profile(APP, "C1")
+    assert submit(records=records(3), on_invalid="skip")["refused"] == 1
+    assert re.search(r"warning.*refused 1 of 3 records for app a_1: 7015 x 1 .*C1 .7015", everything_logged.text)
+
+
 def test_skip_without_a_place_for_the_rejects_says_so(sim, everything_logged):
     assert submit(records=[{"customerId": "C1"}, record(2)], on_invalid="skip")["invalid"] == 1
     assert re.search(r"warning.*1 records were not taken; set rejects_path", everything_logged.text)

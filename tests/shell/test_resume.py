@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import time
 
 import pytest
@@ -85,6 +86,45 @@ def test_whatever_ends_a_submission_what_was_accepted_is_in_xcom(simulator, tmp_
     with pytest.raises(RuntimeError, match="the store is full"):
         operator.execute({"ti": ti, "task_state_store": Full()})
     assert ti.pushed["return_value"]["transids"] == [call.transid for call in sim.calls]
+
+
+class Ends(Exception):  # noqa: N818 - not an error of anybody's
+    pass
+
+
+@pytest.mark.parametrize("where", ["in the source", "in what waits for an answer"])
+def test_what_was_answered_behind_a_slow_call_is_in_xcom_whatever_ends_the_task(simulator, connect, where):
+    sim = simulator(faults={1: "hang_after"})
+    connect(host=sim.url, extra={"app_id": APP, "timeout": 1.5})
+
+    def end_it(*_):
+        raise Ends
+
+    class Source(list):
+        ends = False
+
+        def __iter__(self):
+            yield from super().__iter__()
+            while self.ends:
+                time.sleep(0.6)
+                raise Ends
+
+    ti, source = Ti(), Source(records(40))
+    operator = IMIconnectCreateAppProfileOperator(
+        task_id="submit", records=source, batch_size=5, max_concurrency=4, on_invalid="skip"
+    )
+    source.ends = where == "in the source"
+    before = signal.signal(signal.SIGALRM, end_it)
+    signal.setitimer(signal.ITIMER_REAL, 0.6 if where != "in the source" else 0)
+    try:
+        with pytest.raises((Ends, IMIconnectError)):
+            operator.execute({"ti": ti})
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    answered = {call.transid for call in sim.calls if call.accepted} - {sim.calls[0].transid}
+    assert len(answered) > 3
+    assert set(ti.pushed["return_value"]["transids"]) >= answered
 
 
 def test_a_clear_is_told_from_a_retry_though_retries_was_lowered(simulator):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
 
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
@@ -15,7 +16,11 @@ from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
 
 
 class Submit(IMIconnectCreateAppProfileOperator):
-    """With ``done`` in the run's conf, the first try hands its result there, and then sleeps until it is killed."""
+    """
+    With ``done`` in the run's conf, the first try hands its result there, and then sleeps until it is killed.
+
+    With ``fail_after``, a file, the first try fails after its end, as a post_execute may.
+    """
 
     def execute(self, context: Any) -> dict[str, Any]:
         result = super().execute(context)
@@ -25,6 +30,12 @@ class Submit(IMIconnectCreateAppProfileOperator):
             Path(f"{done}.new").rename(done)
             time.sleep(120)
         return result
+
+    def post_execute(self, context: Any, result: Any = None) -> None:
+        fail_after = context["dag_run"].conf.get("fail_after")
+        if fail_after and not Path(fail_after).exists():
+            Path(fail_after).touch()
+            raise AirflowFailException("as a post_execute may")
 
 
 with DAG("submit_and_wait", schedule=None, default_args={"retries": 50, "retry_delay": timedelta(seconds=1)}):
