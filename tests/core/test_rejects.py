@@ -32,7 +32,7 @@ def test_a_full_disk_leaves_what_was_there_and_no_half_line(tmp_path):
     path = tmp_path / "rejects.jsonl"
     path.write_text('{"from": "before"}\n')
     rejects = RejectsFile(Local(path))
-    with pytest.raises(OSError, match="too large"), disk_with_room_for(20_000), rejects:  # noqa: PT012 - the exit counts
+    with pytest.raises(OSError, match="too large"), rejects, disk_with_room_for(20_000):  # noqa: PT012 - the exit counts
         for number in range(100):
             rejects.add("invalid", position=str(number), description="x" * 1000)
     assert path.read_text() == '{"from": "before"}\n'
