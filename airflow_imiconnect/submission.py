@@ -74,7 +74,7 @@ class Engine:
 
         Where an exception ends it before its time, here or in its user, ``left_over`` holds what was not yielded.
 
-        :raises Exception: the source could not be read to its end; what was sent before has been yielded
+        :raises IMIconnectError: the source could not be read to its end; what was sent before has been yielded
         """
         source = _Source(batches)
         pending: deque[Future[list[Delivery]]] = deque()
@@ -205,10 +205,10 @@ class _Source:
 
     def __init__(self, batches: Iterable[Batch]) -> None:
         self._batches = batches
-        self.error: Exception | None = None
+        self.error: IMIconnectError | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         try:
             yield from self._batches
-        except Exception as error:  # noqa: BLE001 - raised again when what was sent has been handed over
+        except IMIconnectError as error:
             self.error = error
