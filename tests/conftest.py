@@ -20,7 +20,10 @@ local_airflow.isolate(HOME)
 
 
 # pyproject.toml makes every warning an error. These are about Airflow's own code, each by its words and its module.
-AIRFLOWS_OWN_WARNINGS = (r"ignore:Using `httpx` with `starlette.testclient` is deprecated::fastapi\.testclient",)
+AIRFLOWS_OWN_WARNINGS = (
+    r"ignore:Using `httpx` with `starlette.testclient` is deprecated::fastapi\.testclient",
+    r"ignore:The anyio.abc.BlockingPortal alias is deprecated::starlette\.testclient",
+)
 
 
 def pytest_configure(config):
