@@ -91,7 +91,9 @@ def load_dags(folder: Path = DAGS) -> dict[str, DAG]:
     except ImportError:  # Airflow 3.1
         from airflow.models.dagbag import DagBag, sync_bag_to_db
 
-    bag = DagBag(dag_folder=str(folder), bundle_name="dags-folder")
+        bag = DagBag(dag_folder=str(folder))
+    else:
+        bag = DagBag(dag_folder=str(folder), bundle_name="dags-folder")
     if bag.import_errors:
         raise DemoError("\n".join(f"{path} cannot be imported:\n{why}" for path, why in bag.import_errors.items()))
     DagBundlesManager().sync_bundles_to_db()

@@ -22,6 +22,8 @@ local_airflow.isolate(HOME)
 # pyproject.toml makes every warning an error. These are about Airflow's own code, each by its words and its module.
 AIRFLOWS_OWN_WARNINGS = (
     r"ignore:Using `httpx` with `starlette.testclient` is deprecated::fastapi\.testclient",
+    r"ignore:'HTTP_422_UNPROCESSABLE_ENTITY' is deprecated::airflow\.api_fastapi",
+    r"ignore:Using Connection.from_json from `airflow.models` is deprecated::airflow\.(models|secrets)",
     r"ignore:The anyio.abc.BlockingPortal alias is deprecated::starlette\.testclient",
 )
 
