@@ -25,6 +25,7 @@ AIRFLOWS_OWN_WARNINGS = (
     r"ignore:Using `httpx` with `starlette.testclient` is deprecated::fastapi\.testclient",
     r"ignore:'HTTP_422_UNPROCESSABLE_ENTITY' is deprecated::airflow\.api_fastapi",
     r"ignore:Using Connection.from_json from `airflow.models` is deprecated::airflow\.(models|secrets)",
+    r"ignore:SelectableGroups dict interface is deprecated::importlib\.metadata",
     r"ignore:The anyio.abc.BlockingPortal alias is deprecated::starlette\.testclient",
 )
 
