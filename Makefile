@@ -11,7 +11,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIRE_VIRT
 export PYTHON PORT SIMULATOR_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench ui lint constraints clean venv
+.PHONY: help demo test test-all test-matrix bench ui lint constraints clean venv
 
 help: ## list what make can do
 	@echo "make <target>   (PYTHON=/path/to/python3.12 chooses the Python)"
@@ -25,6 +25,10 @@ test: venv ## run the tests; ARGS="-k csv -x" is handed to pytest
 
 test-all: venv ## run every test, the slow ones too, and the kill suite and hypothesis in their long forms
 	@IMICONNECT_TESTS=long $(BIN)/python -m pytest $(ARGS)
+
+test-matrix: venv ## run the tests on every Airflow and Python; ARGS="-t airflow-3.1" or "-t oldest newest" chooses
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --group matrix
+	@$(BIN)/nox $(ARGS)
 
 bench: venv ## measure what must hold; ARGS="waiting --json figures.json" takes one benchmark and keeps its figures
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
@@ -42,7 +46,7 @@ constraints: ## renew constraints.txt from pyproject.toml (needs uv)
 	@sh dev/constraints.sh
 
 clean: ## remove .venv, .demo and everything else that make made
-	@rm -rf .venv .demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .nox .demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find airflow_imiconnect dags dev tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:

@@ -28,7 +28,7 @@ from airflow_imiconnect.result import SubmissionResult
 from airflow_imiconnect.retry import PollPolicy, RetryPolicy
 from airflow_imiconnect.sources import RawRecord, TableOptions
 from airflow_imiconnect.submission import Engine
-from airflow_imiconnect.tasks import owner_of, publish
+from airflow_imiconnect.tasks import owner_of, publish, published
 
 
 class IMIconnectCreateAppProfileOperator(BaseOperator):
@@ -175,16 +175,18 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         self,
         context: Context,
         event: object,
-        submission: dict[str, Any],
+        submission: dict[str, Any] | None = None,
         limit: str = "timeout",
     ) -> dict[str, Any]:
         """
         Read the trigger's event, and return the submission and its outcome. Nothing is sent.
 
         :param event: what the trigger fired (events.py)
-        :param submission: what was submitted before the task was deferred
+        :param submission: what was submitted before the task was deferred; by default as it is in XCom, for dag.test()
+            loses what a deferral hands on
         :param limit: the task's limit that set the deadline: "timeout" or "execution_timeout"
         """
+        submission = published(context) if submission is None else submission
         completion = self._completion(submission)
         result = self._complete(context, submission, completion.after(event), limit)
         self._finish(self._ledger(context, completion.hook))

@@ -38,8 +38,8 @@ class StatusClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in self._clients:
-            await client.aclose()
+        closing = asyncio.gather(*(client.aclose() for client in self._clients))
+        await asyncio.shield(closing)  # whoever is cancelled meanwhile leaves no connection open
 
     async def get_profile_status(self, transid: str) -> TransactionStatus:
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from contextlib import suppress
+from typing import Any
 
 from airflow.providers.common.compat.sdk import Context
 
@@ -29,6 +30,12 @@ def publish(context: Context, result: object) -> None:
     task_instance = context.get("ti")
     if task_instance is not None:
         task_instance.xcom_push(key="return_value", value=result)
+
+
+def published(context: Context) -> Any:  # noqa: ANN401 - as it was pushed
+    """Return the result that this very task has pushed."""
+    task_instance = context["ti"]
+    return task_instance.xcom_pull(task_ids=task_instance.task_id, map_indexes=task_instance.map_index)
 
 
 def owner_of(context: Context) -> str:

@@ -13,7 +13,7 @@ fi
 
 # pip, build and hatchling are not in pyproject.toml: they make .venv and the wheel.
 printf 'pip>=25.1\nbuild\nhatchling\n' |
-    "$UV" pip compile --quiet --universal --python-version 3.10 --all-extras --group dev --upgrade \
+    "$UV" pip compile --quiet --universal --python-version 3.10 --all-extras --group dev --group matrix --upgrade \
         --no-annotate --no-header --output-file constraints.new pyproject.toml -
 mv constraints.new constraints.txt
 echo "constraints.txt: $(grep -c '==' constraints.txt) pins. Look at the change (git diff constraints.txt), then run make lint test."

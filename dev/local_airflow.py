@@ -85,9 +85,15 @@ def store_connection(connection: str) -> None:
 def load_dags(folder: Path = DAGS) -> dict[str, DAG]:
     """Load and store the DAGs of a folder, as the DAG processor would; return them by id."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
-    bag = DagBag(dag_folder=str(folder), bundle_name="dags-folder")
+    try:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import DagBag, sync_bag_to_db
+
+        bag = DagBag(dag_folder=str(folder))
+    else:
+        bag = DagBag(dag_folder=str(folder), bundle_name="dags-folder")
     if bag.import_errors:
         raise DemoError("\n".join(f"{path} cannot be imported:\n{why}" for path, why in bag.import_errors.items()))
     DagBundlesManager().sync_bundles_to_db()

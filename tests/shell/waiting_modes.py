@@ -9,6 +9,11 @@ from types import SimpleNamespace
 from airflow.providers.common.compat.sdk import TaskDeferred
 from conftest import Ti
 
+try:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import AirflowRescheduleException
+
 MODES = ("poke", "reschedule", "deferrable")
 
 
@@ -51,8 +56,6 @@ def run(make, context=None):
 
     :param make: makes the task anew for each worker
     """
-    from airflow.sdk.exceptions import AirflowRescheduleException  # noqa: PLC0415 - its home differs below Airflow 3.2
-
     context = context or context_of()
     while True:
         try:
