@@ -8,13 +8,14 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 from airflow.providers.common.compat.sdk import BaseHook
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
-from airflow_imiconnect import protocol
+from airflow_imiconnect import connection_form, protocol
 from airflow_imiconnect.attributes import RecordProblem
 from airflow_imiconnect.batches import Batch, encode
 from airflow_imiconnect.errors import (
@@ -49,6 +50,16 @@ class IMIconnectHook(BaseHook):
         self._lock = threading.Lock()
         self._settings: Settings | None = None
         self._session: requests.Session | None = None
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what the connection form makes of the standard fields; only Airflow 3.1 asks for it."""
+        return connection_form.field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the connection form's own fields; only Airflow 3.1 asks for it."""
+        return connection_form.widgets()
 
     @property
     def settings(self) -> Settings:
