@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dev"))
+TESTS = Path(__file__).resolve().parent
+sys.path[:0] = [str(TESTS.parent / "dev"), str(TESTS / "kill")]  # the private Airflow, and the headless one
 
 import local_airflow
 
@@ -23,8 +24,13 @@ local_airflow.isolate(HOME)
 AIRFLOWS_OWN_WARNINGS = (r"ignore:Using `httpx` with `starlette.testclient` is deprecated::fastapi\.testclient",)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--screenshots", action="store_true", help="make test-ui: renew the pictures in docs/images")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than half a minute; run by make test-all, not by make test")
+    config.addinivalue_line("markers", "ui: drives a real browser; run by make test-ui only")
     for warning in AIRFLOWS_OWN_WARNINGS:
         config.addinivalue_line("filterwarnings", warning)
 
