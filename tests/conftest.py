@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).resolve().parent
-sys.path[:0] = [str(TESTS.parent / "dev"), str(TESTS / "kill")]  # the private Airflow, and the headless one
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dev"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "kill"))  # its headless Airflow serves other tests, too
 
 import local_airflow
 

@@ -15,7 +15,7 @@ from accounts import PASSWORD, USER, AirflowWithLogin
 from chromium import NoChromiumError, find_chromium
 from planted import places_of
 from playwright.sync_api import expect
-from visitor import Visitor, answers_with, browser
+from visitor import SIZE, Visitor, answers_with, browser
 
 from airflow_imiconnect.provider_info import get_provider_info
 from airflow_imiconnect.simulator import Simulator
@@ -64,13 +64,14 @@ def visitor(chromium, tmp_path):
 
 
 @pytest.fixture
-def shoot(request):
+def shoot(request, visitor):
     """Write a picture for the documentation, when asked to."""
 
-    def write(name, place):
+    def write(name, place, **clip):
         if request.config.getoption("--screenshots"):
+            visitor.page.wait_for_timeout(1000)  # until nothing moves: the same picture each time
             IMAGES.mkdir(parents=True, exist_ok=True)
-            place.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+            place.screenshot(path=IMAGES / f"{name}.png", animations="disabled", **clip)
 
     return write
 
@@ -121,6 +122,7 @@ def see_extra_fields(form):
 
 def see_regions(page, form):
     form.locator("#element_region").click()
+    page.mouse.move(0, 0)
     names = FORM["conn-fields"]["region"]["schema"]["values_display"]
     expect(page.get_by_role("option")).to_have_text(list(names.values()))
 
@@ -233,7 +235,7 @@ def test_a_person_adds_a_connection_tests_it_and_runs_an_example(pages, simulato
     trigger(page)
     look()
     see_success(page)
-    shoot("run", page)
+    shoot("run", page, clip={"x": 0, "y": 0, "width": SIZE["width"], "height": 660})
     look()
     assert len(simulator.profiles[APP]) == 3
 

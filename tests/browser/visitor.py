@@ -8,7 +8,7 @@ from chromium import FLAGS, find_chromium
 from playwright.sync_api import sync_playwright
 
 RECORD = "network.har"
-SIZE = {"width": 1280, "height": 900}
+SIZE = {"width": 1440, "height": 1000}
 
 
 class Visitor:
