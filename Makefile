@@ -11,7 +11,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIRE_VIRT
 export PYTHON PORT SIMULATOR_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-matrix bench ui lint constraints clean venv
+.PHONY: help demo test test-all test-ui test-matrix bench ui lint constraints clean venv
 
 help: ## list what make can do
 	@echo "make <target>   (PYTHON=/path/to/python3.12 chooses the Python)"
@@ -21,10 +21,13 @@ demo: venv ## submit 250 sample profiles from a real Airflow to a local IMIconne
 	@$(BIN)/python dev/demo.py
 
 test: venv ## run the tests; ARGS="-k csv -x" is handed to pytest
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not ui" $(ARGS)
 
 test-all: venv ## run every test, the slow ones too, and the kill suite and hypothesis in their long forms
-	@IMICONNECT_TESTS=long $(BIN)/python -m pytest $(ARGS)
+	@IMICONNECT_TESTS=long $(BIN)/python -m pytest -m "not ui" $(ARGS)
+
+test-ui: venv ## run an Airflow in a real browser (needs Chromium); ARGS=--screenshots renews docs/images
+	@$(BIN)/python -m pytest -m ui tests/browser $(ARGS)
 
 test-matrix: venv ## run the tests on every Airflow and Python; ARGS="-t airflow-3.1" or "-t oldest newest" chooses
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --group matrix

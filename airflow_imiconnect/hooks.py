@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
-from airflow_imiconnect import protocol
+from airflow_imiconnect import connection_form, network, protocol
 from airflow_imiconnect.attributes import RecordProblem
 from airflow_imiconnect.batches import Batch, encode
 from airflow_imiconnect.errors import (
@@ -26,7 +26,6 @@ from airflow_imiconnect.errors import (
     IMIconnectInvalidRecordError,
 )
 from airflow_imiconnect.models import AppProfile, Receipt, TransactionStatus
-from airflow_imiconnect.network import causes, tls_error
 from airflow_imiconnect.settings import Settings
 
 _POOL_SIZE = 64
@@ -53,6 +52,16 @@ class IMIconnectHook(BaseHook):
         self._lock = threading.Lock()
         self._settings: Settings | None = None
         self._session: requests.Session | None = None
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what the connection form makes of the standard fields; only Airflow 3.1 asks for it."""
+        return connection_form.field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the connection form's own fields; only Airflow 3.1 asks for it."""
+        return connection_form.widgets()
 
     @property
     def settings(self) -> Settings:
@@ -106,9 +115,11 @@ class IMIconnectHook(BaseHook):
         return protocol.read_status(call, self._exchange(call), transid)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Read the status of a random id: 7600, "no result found", means that the key is right (contract 5)."""
+        """Call the service in a way that changes nothing; return whether the key works, and else what to do."""
+        transid = str(uuid.uuid4())
         try:
-            self.get_profile_status(str(uuid.uuid4()))
+            call = protocol.test_call(transid, self.settings.base_url)
+            protocol.read_status(call, self._exchange(call), transid)
         except IMIconnectError as error:
             return False, str(error)
         return True, f"{self.settings.base_url} answers, and the profile key is right."
@@ -207,18 +218,18 @@ def _read_body(response: requests.Response, call: protocol.Call, timeout: float)
 
 def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
     """Say what the network said, by its kinds: messages of libraries may quote headers."""
-    under = tuple(causes(error))
-    if isinstance(error, requests.exceptions.SSLError) and any(isinstance(cause, ssl.SSLError) for cause in under):
-        return tls_error(call, next(cause for cause in under if isinstance(cause, ssl.SSLError)))
+    under = tuple(network.causes(error))
+    tls = next((cause for cause in under if isinstance(cause, ssl.SSLError)), None)
+    if tls and isinstance(error, requests.exceptions.SSLError):
+        return network.tls_error(call, tls)
     if isinstance(error, requests.exceptions.ProxyError):
-        return protocol.no_answer(call, "the proxy did not take the call", sent=False)
+        return network.no_proxy(call)
     if isinstance(error, requests.ConnectTimeout):
-        return protocol.no_answer(call, "no connection in time", sent=False)
+        return network.no_connection_in_time(call)
     if any(isinstance(cause, NewConnectionError) for cause in under):
-        system = next((cause for cause in under if isinstance(cause, OSError) and cause.strerror), None)
-        return protocol.no_answer(call, f"no connection ({system.strerror if system else 'refused'})", sent=False)
+        return network.no_connection(call, error)
     if isinstance(error, requests.exceptions.InvalidURL | LocationParseError):
         return protocol.cannot_call(call, "the URL is not valid")
     if isinstance(error, requests.ReadTimeout):
-        return protocol.no_answer(call, "no answer in time", sent=True)
-    return protocol.no_answer(call, "the connection broke", sent=True)
+        return network.no_answer_in_time(call)
+    return network.broken(call, error)

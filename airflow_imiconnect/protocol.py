@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -65,8 +65,12 @@ class Row(NamedTuple):
     per_record: bool = False  # whether a call may be refused as a whole for what one of its records holds
 
 
-_CHECK_KEY = "Check the profile key in the connection's password: it stands on the tenant's Tenant Settings page."
-_ALLOW_LIST = "Have the worker's outgoing address put on the tenant's allow list."
+CHECK_HOST = "Check the connection's host or region."
+_CHECK_KEY = (
+    "Check the profile key in the connection's password: it stands on the tenant's Tenant Settings page, "
+    "and the connection's region or host must be that tenant's."
+)
+_ALLOW_LIST = "Have the outgoing addresses of all machines that call, this one's too, put on the tenant's allow list."
 _OUR_FORM = "Compare the records with the vendor's reference."
 
 # Contract 6: the codes of the Profile API. Never merge them with those of the messaging or event APIs.
@@ -103,23 +107,28 @@ CODES: Mapping[str, Row] = {
     "7208": Row("source address not on the allow list", Reading.AUTHENTICATION, _ALLOW_LIST),
     "7600": Row("no result found", Reading.WAITING),
 }
-UNDOCUMENTED = Row("undocumented code", Reading.PERMANENT)
-
-_CHECK_HOST = "Check the connection's host or region."
+UNDOCUMENTED = Row(
+    "undocumented code",
+    Reading.PERMANENT,
+    "Look it up in the vendor's reference, or check the connection's host: something else may answer.",
+)
 
 # Contract 6, last paragraph: the HTTP status counts only where no code can be read.
 HTTP_STATUSES: tuple[tuple[Iterable[int], Row], ...] = (
     ((401, 403), Row("authentication failed", Reading.AUTHENTICATION, _CHECK_KEY)),
     ((408, 425), Row("try again later", Reading.TRY_AGAIN)),
     ((429,), Row("too many calls", Reading.SLOWER)),
-    (range(500, 600), Row("server error without a code of the service", Reading.LOST)),
+    (range(500, 600), Row("server error without a code of the service", Reading.LOST, "Try again later.")),
     (
         range(300, 400),
-        Row("a redirect, which is never followed: the key stays with its host", Reading.PERMANENT, _CHECK_HOST),
+        Row("a redirect, which is never followed: the key stays with its host", Reading.PERMANENT, CHECK_HOST),
     ),
-    (range(400, 500), Row("refused without a code of the service", Reading.PERMANENT, _CHECK_HOST)),
+    (
+        range(400, 500),
+        Row("refused without a code of the service: it may not be IMIconnect", Reading.PERMANENT, CHECK_HOST),
+    ),
 )
-UNREADABLE = Row("not an answer of IMIconnect, or cut off", Reading.LOST, _CHECK_HOST)
+UNREADABLE = Row("not an answer of IMIconnect, or cut off", Reading.LOST, CHECK_HOST)
 
 
 @dataclass(frozen=True)
@@ -178,6 +187,11 @@ def status_call(transid: str) -> Call:
     return Call("GET", f"{BASE_PATH}/profile/status/{_segment(transid, 'transid')}", f"status of {transid}")
 
 
+def test_call(transid: str, base_url: str) -> Call:
+    """Return the call that tests a connection: the status of an id that nobody has, which 7600 answers (contract 5)."""
+    return replace(status_call(transid), subject=f"test of {base_url}")
+
+
 def _segment(value: str, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise IMIconnectRequestError(f"{name} is empty: nothing was called.")
@@ -233,23 +247,25 @@ def read_status(call: Call, answer: Answer, transid: str) -> TransactionStatus:
     )
 
 
-def no_answer(call: Call, reason: str, *, sent: bool) -> IMIconnectTransientError:
+def no_answer(call: Call, reason: str, *, sent: bool, advice: str = "") -> IMIconnectTransientError:
     """
     Return the error for a call that got no answer, or not a whole one.
 
     :param reason: what the network said, without a header or a body in it
     :param sent: whether the service may have received it
+    :param advice: what the user can do about it
     """
+    advice = advice and f" {advice}"
     if sent and call.is_write:
         return IMIconnectAmbiguousError(
-            f"{_start(call)} sent, but its answer was lost: {reason}. It may have happened."
+            f"{_start(call)} sent, but its answer was lost: {reason}. It may have happened.{advice}"
         )
-    return IMIconnectTransientError(f"{_start(call)} got no answer: {reason}.")
+    return IMIconnectTransientError(f"{_start(call)} got no answer: {reason}.{advice}")
 
 
-def cannot_call(call: Call, reason: str) -> IMIconnectRequestError:
+def cannot_call(call: Call, reason: str, advice: str = CHECK_HOST) -> IMIconnectRequestError:
     """Return the error for a call that can never leave this machine, or never reach a server it may trust."""
-    return IMIconnectRequestError(f"{_start(call)} could not be made: {reason}. {_CHECK_HOST}")
+    return IMIconnectRequestError(f"{_start(call)} could not be made: {reason}. {advice}")
 
 
 def may_be_one_records_fault(error: IMIconnectError) -> bool:

@@ -9,10 +9,9 @@ from types import TracebackType
 
 import httpx
 
-from airflow_imiconnect import protocol
+from airflow_imiconnect import network, protocol
 from airflow_imiconnect.errors import IMIconnectError
 from airflow_imiconnect.models import TransactionStatus
-from airflow_imiconnect.network import causes, tls_error
 from airflow_imiconnect.settings import Settings
 
 
@@ -94,17 +93,17 @@ async def _read_body(response: httpx.Response, call: protocol.Call) -> bytes:
 
 def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
     """Say what the network said, by its kinds: messages of libraries may quote headers."""
-    tls = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
+    tls = next((cause for cause in network.causes(error) if isinstance(cause, ssl.SSLError)), None)
     if tls:
-        return tls_error(call, tls)
+        return network.tls_error(call, tls)
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return protocol.cannot_call(call, "the URL is not valid")
     if isinstance(error, httpx.ProxyError):
-        return protocol.no_answer(call, "the proxy did not take the call", sent=False)
+        return network.no_proxy(call)
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return protocol.no_answer(call, "no connection in time", sent=False)
+        return network.no_connection_in_time(call)
     if isinstance(error, httpx.ConnectError):
-        return protocol.no_answer(call, "no connection", sent=False)
+        return network.no_connection(call, error)
     if isinstance(error, httpx.TimeoutException):
-        return protocol.no_answer(call, "no answer in time", sent=True)
-    return protocol.no_answer(call, "the connection broke", sent=True)
+        return network.no_answer_in_time(call)
+    return network.broken(call, error)

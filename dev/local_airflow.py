@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -77,9 +78,13 @@ def store_connection(connection: str) -> None:
     from airflow.utils.session import create_session
     from sqlalchemy import delete
 
+    made = Connection.from_json(connection, conn_id=CONN_ID)
+    made.port = urlsplit(
+        made.host
+    ).port  # without one, Airflow 3.3.1 and 3.3.2 refuse to test it (apache/airflow#73298)
     with create_session() as session:
         session.execute(delete(Connection).where(Connection.conn_id == CONN_ID))
-        session.add(Connection.from_json(connection, conn_id=CONN_ID))
+        session.add(made)
 
 
 def load_dags(folder: Path = DAGS) -> dict[str, DAG]:

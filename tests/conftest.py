@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dev"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "kill"))  # its headless Airflow serves other tests, too
 
 import local_airflow
 
@@ -30,8 +31,13 @@ AIRFLOWS_OWN_WARNINGS = (
 )
 
 
+def pytest_addoption(parser):
+    parser.addoption("--screenshots", action="store_true", help="make test-ui: renew the pictures in docs/images")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than half a minute; run by make test-all, not by make test")
+    config.addinivalue_line("markers", "ui: drives a real browser; run by make test-ui only")
     for warning in AIRFLOWS_OWN_WARNINGS:
         config.addinivalue_line("filterwarnings", warning)
 

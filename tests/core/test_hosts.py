@@ -15,9 +15,10 @@ def test_every_host_of_the_contract_has_a_region():
     assert sorted(REGIONS.values()) == sorted(CONTRACT_HOSTS)
 
 
-def test_the_connection_form_offers_every_region():
-    fields = get_provider_info()["connection-types"][0]["conn-fields"]
-    assert fields["region"]["schema"]["enum"] == list(REGIONS)
+def test_the_connection_form_offers_every_region_by_name_and_host():
+    region = get_provider_info()["connection-types"][0]["conn-fields"]["region"]["schema"]
+    assert region["enum"] == list(region["values_display"]) == list(REGIONS)
+    assert [name.partition(": ")[2] for name in region["values_display"].values()] == list(REGIONS.values())
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,11 @@ def test_help_is_the_default_and_tells_of_every_target():
     answer = subprocess.run(["make"], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
     told = [line.split()[0] for line in answer.stdout.splitlines() if line.startswith("  ")]
     assert told == [target for target in phony[1].split() if target != "venv"]
+
+
+@pytest.mark.parametrize(
+    ("target", "chosen"), [("test", "not slow and not ui"), ("test-all", "not ui"), ("test-ui", "ui")]
+)
+def test_only_test_ui_needs_a_browser(target, chosen):
+    answer = subprocess.run(["make", "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert re.search(rf"-m pytest -m \"?{chosen}\"?\s", answer.stdout)
