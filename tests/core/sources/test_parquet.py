@@ -4,8 +4,8 @@ import builtins
 import datetime as dt
 from decimal import Decimal
 
-import pyarrow
-import pyarrow.parquet
+import pyarrow as pa
+from pyarrow import parquet
 import pytest
 from source_tools import error_of, read, records
 
@@ -18,7 +18,7 @@ from airflow_imiconnect.sources import FileSource
 def table(tmp_path):
     def _table(columns, **options):
         path = tmp_path / "a.parquet"
-        pyarrow.parquet.write_table(pyarrow.table(columns), path, **options)
+        parquet.write_table(pa.table(columns), path, **options)
         return path
 
     return _table
@@ -44,9 +44,9 @@ def test_every_kind_of_column_becomes_the_strings_that_are_sent(table):
             "decimal": [Decimal("1.50")],
             "createdOn": [moment],
             "day": [moment.date()],
-            "nano": pyarrow.array([1535286363250000001], pyarrow.timestamp("ns")),
-            "zone": pyarrow.array([moment], pyarrow.timestamp("us", "Europe/Madrid")),
-            "word": pyarrow.array(["x"]).dictionary_encode(),
+            "nano": pa.array([1535286363250000001], pa.timestamp("ns")),
+            "zone": pa.array([moment], pa.timestamp("us", "Europe/Madrid")),
+            "word": pa.array(["x"]).dictionary_encode(),
         }
     )
     (record,) = check_records(FileSource([path]))
