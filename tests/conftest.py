@@ -65,3 +65,15 @@ def _keep_the_api():
 def example_dags(airflow_database):
     """The DAGs of dags/ by id, stored as the DAG processor would."""
     return local_airflow.load_dags()
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file of a name and a content; return its path."""
+
+    def _write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return _write

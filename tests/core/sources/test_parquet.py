@@ -5,8 +5,8 @@ import datetime as dt
 from decimal import Decimal
 
 import pyarrow as pa
-from pyarrow import parquet
 import pytest
+from pyarrow import parquet
 from source_tools import error_of, read, records
 
 from airflow_imiconnect.batches import check_records
