@@ -17,10 +17,14 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "kill"), str(HERE.parents[1])]  # the headless Airflow, and the package itself
 
 import bench_ledger
+import bench_sizes
+import bench_submitting
 import bench_waiting
 import psutil
 
 BENCHMARKS = {
+    "submitting": bench_submitting.run,
+    "sizes": bench_sizes.run,
     "ledger": bench_ledger.run,
     "waiting": bench_waiting.run,
 }
