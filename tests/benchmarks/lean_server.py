@@ -1,7 +1,7 @@
 """
 A service that costs next to nothing, run as a process of its own: ``python lean_server.py LATENCY``.
 
-It accepts whatever is submitted.
+It accepts whatever is submitted. A transaction of an app whose name has at most twelve signs is done two seconds later.
 
 It knows sets of transactions. A set's clock starts with the first question about it; from then on its transactions
 finish one after another, at moments drawn at random. It counts the questions and knows when the last one finished.
@@ -14,7 +14,7 @@ import random
 import re
 import sys
 import time
-import uuid
+from collections import defaultdict
 from urllib.parse import parse_qsl, urlsplit
 
 STATUS = b"GET /resources/v2/profile/status/"
@@ -22,6 +22,7 @@ SUBMIT = b"POST /resources/v2/customerappprofile/"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 WAITING = json.dumps({"code": "7600", "description": "no result found"}).encode()
 RESULTS = 3
+QUEUE_SECONDS = 2.0
 
 
 class Transactions:
@@ -53,15 +54,30 @@ class Transactions:
         return {"calls": self.calls, "told": len(self.finished), "told_at": self.told_at, "last_at": last}
 
 
+class Submitted:
+    """The transactions of an app: each is done some seconds after it was accepted."""
+
+    def __init__(self, moments):
+        self._moments = moments
+
+    def ask(self, number):
+        return time.monotonic() - self._moments[number] >= QUEUE_SECONDS
+
+    def told(self, _):
+        """Nobody counts these."""
+
+
 class Service:
     """All sets, by name: a transaction's id is its number, a filler, and the name of its set in twelve places."""
 
     def __init__(self, latency):
         self.latency = latency
         self.sets = {}
+        self.submitted = defaultdict(list)
 
     def status(self, transid):
-        number, transactions = int(transid[:8]), self.sets[transid[-12:].lstrip("0")]
+        number, name = int(transid[:8]), transid[-12:].lstrip("0")
+        transactions = self.sets.get(name) or Submitted(self.submitted[name])
         if not transactions.ask(number):
             return WAITING
         transactions.told(number)
@@ -69,10 +85,11 @@ class Service:
         counts = {"TotalCount": RESULTS, "SuccessCount": RESULTS, "FailureCount": 0}
         return json.dumps({**_SUCCESS, "transid": transid, **counts, "Results": customers}).encode()
 
-    def accept(self, _):
-        return json.dumps(
-            {"response": {"code": "1001", "description": "Queued", "transid": str(uuid.uuid4())}}
-        ).encode()
+    def accept(self, app):
+        moments = self.submitted[app]
+        transid = f"{len(moments):08d}-0000-4000-8000-{app:0>12}"
+        moments.append(time.monotonic())
+        return json.dumps({"response": {"code": "1001", "description": "Queued", "transid": transid}}).encode()
 
     def control(self, target):
         """Do what the benchmark asks for: make a set, or tell how it stands."""
@@ -109,7 +126,8 @@ class Connection(asyncio.Protocol):
                 return
             del self._buffer[:after]
             if head.startswith(SUBMIT):
-                self._later(self._service.latency, self._answer, self._service.accept, None)
+                app = head[len(SUBMIT) : head.index(b" ", len(SUBMIT))].decode()
+                self._later(self._service.latency, self._answer, self._service.accept, app)
             elif head.startswith(STATUS):
                 transid = head[len(STATUS) : head.index(b" ", len(STATUS))].decode()
                 self._later(self._service.latency, self._answer, self._service.status, transid)

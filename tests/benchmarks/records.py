@@ -2,6 +2,9 @@
 
 import csv
 import json
+from itertools import islice
+
+_ROW_GROUP = 250_000
 
 
 def record(number):
@@ -52,7 +55,10 @@ def _write_parquet(path, records):
     import pyarrow as pa  # noqa: PLC0415 - not for those who write text
     from pyarrow import parquet  # noqa: PLC0415 - as above
 
-    parquet.write_table(pa.Table.from_pylist([each["Attributes"] for each in records]), path)
+    schema = pa.schema([(name, pa.string()) for name in record(0)["Attributes"]])
+    with parquet.ParquetWriter(path, schema) as writer:
+        while rows := [each["Attributes"] for each in islice(records, _ROW_GROUP)]:
+            writer.write_table(pa.Table.from_pylist(rows, schema), row_group_size=_ROW_GROUP)
 
 
 WRITERS = {".jsonl": _write_json_lines, ".json": _write_json, ".csv": _write_csv, ".parquet": _write_parquet}

@@ -19,12 +19,14 @@ sys.path[:0] = [str(HERE.parent / "kill"), str(HERE.parents[1])]  # the headless
 import bench_ledger
 import bench_sizes
 import bench_submitting
+import bench_today
 import bench_waiting
 import psutil
 
 BENCHMARKS = {
     "submitting": bench_submitting.run,
     "sizes": bench_sizes.run,
+    "today": bench_today.run,
     "ledger": bench_ledger.run,
     "waiting": bench_waiting.run,
 }

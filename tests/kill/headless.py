@@ -7,6 +7,7 @@ What is asked while tasks run is read from the database, which is faster and dis
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -147,7 +148,7 @@ class Headless:
         for name, process in self._parts.items():
             if process.poll() is not None:
                 raise AirflowError(f"Airflow's {name} has ended with status {process.returncode}.\n{self.logs()}")
-        wanted = {path.stem for path in self.dags.glob("*.py")}
+        wanted = {dag for path in self.dags.glob("*.py") for dag in re.findall(r'DAG\("(\w+)"', path.read_text())}
         with contextlib.suppress(requests.RequestException):
             health = self._ask("GET", "monitor/health")
             if all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor")):
