@@ -16,11 +16,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "kill"), str(HERE.parents[1])]  # the headless Airflow, and the package itself
 
+import bench_import
 import bench_ledger
 import bench_waiting
 import psutil
 
 BENCHMARKS = {
+    "import": bench_import.run,
     "ledger": bench_ledger.run,
     "waiting": bench_waiting.run,
 }
