@@ -1,6 +1,5 @@
 """A DAG file is imported again and again, and provider_info at every start: what ours bring along is counted here."""
 
-import json
 import subprocess
 import sys
 
@@ -14,9 +13,9 @@ PROVIDER_INFO = "from airflow_imiconnect.provider_info import get_provider_info;
 
 def brought_along(code, before=""):
     """Return the modules that code loads in a process of its own, beyond those of the code before."""
-    script = f"import json, sys\n{before}\nbefore = set(sys.modules)\n{code}\nprint(json.dumps(sorted(set(sys.modules) - before)))"
+    script = f"import sys\n{before}\nbefore = set(sys.modules)\n{code}\nprint(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()[-1].split()
 
 
 def test_provider_info_imports_nothing():
