@@ -8,7 +8,7 @@ right is refused here. The strict mode also asks for each channel's required att
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from enum import Enum
@@ -46,15 +46,8 @@ def to_strings(attributes: object, *, strict: bool = False) -> dict[str, str]:
     :param strict: also ask for the attributes that the channel requires (contract 4)
     :raises RecordProblem: for what can never be right
     """
-    if isinstance(attributes, BaseModel):
-        attributes = attributes.model_dump(exclude_none=True)
-    if not isinstance(attributes, Mapping):
-        raise RecordProblem(None, f"must be an object of attributes, not {kind_of(attributes)}")
     # Most values of most files are strings already: they take the short way.
-    if type(attributes) is dict and _STRINGS.issuperset(map(type, attributes.values())) and _are_names(attributes):
-        strings = attributes
-    else:
-        strings = _strings(attributes)
+    strings = attributes if type(attributes) is dict and _are_strings(attributes) else _strings(attributes)
     if strings.get("status", "") not in _STATUS_VALUES:
         raise RecordProblem("status", "must be 0 or 1")
     if strict:
@@ -65,11 +58,16 @@ def to_strings(attributes: object, *, strict: bool = False) -> dict[str, str]:
 _STRINGS = frozenset({str})
 
 
-def _are_names(names: Collection[object]) -> bool:
-    return _STRINGS.issuperset(map(type, names)) and "" not in names
+def _are_strings(attributes: Mapping[object, object]) -> bool:
+    are_strings = _STRINGS.issuperset
+    return are_strings(map(type, attributes.values())) and are_strings(map(type, attributes)) and "" not in attributes
 
 
-def _strings(attributes: Mapping[str, object]) -> dict[str, str]:
+def _strings(attributes: object) -> dict[str, str]:
+    if isinstance(attributes, BaseModel):
+        attributes = attributes.model_dump(exclude_none=True)
+    if not isinstance(attributes, Mapping):
+        raise RecordProblem(None, f"must be an object of attributes, not {kind_of(attributes)}")
     strings = {}
     for name, value in attributes.items():
         if not isinstance(name, str) or not name:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 from airflow.providers.common.compat.sdk import BaseHook
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_imiconnect import connection_form, network, protocol
@@ -26,9 +21,8 @@ from airflow_imiconnect.errors import (
     IMIconnectInvalidRecordError,
 )
 from airflow_imiconnect.models import AppProfile, Receipt, TransactionStatus
+from airflow_imiconnect.session import new_session
 from airflow_imiconnect.settings import Settings
-
-_POOL_SIZE = 64
 
 
 class IMIconnectHook(BaseHook):
@@ -76,7 +70,7 @@ class IMIconnectHook(BaseHook):
         settings = self.settings
         with self._lock:
             if self._session is None:
-                self._session = _session(settings)
+                self._session = new_session(settings)
             return self._session
 
     def close(self) -> None:
@@ -150,57 +144,6 @@ def _checked(records: Sequence[object]) -> Iterator[AppProfile]:
             yield AppProfile.from_record(record)
         except RecordProblem as problem:
             raise IMIconnectInvalidRecordError(f"records[{index}]", problem.reason, field=problem.name) from None
-
-
-class _Adapter(HTTPAdapter):
-    """Gives each answer a deadline: an endless one of small pieces never meets the timeout, which is for a piece."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        super().__init__(pool_connections=1, pool_maxsize=_POOL_SIZE, max_retries=0)
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as requests has it
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _Hurried):
-            pool.ConnectionCls = type("Hurried", (_Hurried, pool.ConnectionCls), {"seconds": self._seconds})
-        return pool
-
-
-class _Hurried(HTTPConnection):
-    """Cuts the connection when the head of an answer has not ended in time; _read_body does so for the rest."""
-
-    seconds: float
-
-    def getresponse(self) -> Any:  # noqa: ANN401 - as urllib3 has it
-        timer = threading.Timer(self.seconds, self._cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            return super().getresponse()
-        finally:
-            timer.cancel()
-
-    def _cut(self) -> None:
-        if self.sock is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests names it
-        """Follow no redirect, whoever calls: the key must not leave the host (contract 6)."""
-        return
-
-
-def _session(settings: Settings) -> requests.Session:
-    session = _Session()
-    session.headers.update(settings.headers)
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.trust_env = settings.trusts_environment
-    adapter = _Adapter(settings.timeout + 1.0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
 
 
 def _read_body(response: requests.Response, call: protocol.Call, timeout: float) -> bytes:

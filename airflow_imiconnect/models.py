@@ -81,11 +81,7 @@ def read_record(record: object, *, strict: bool = False) -> tuple[str, dict[str,
     :param strict: also ask for the attributes that the channel requires
     :raises RecordProblem: says which field is wrong and why
     """
-    if isinstance(record, AppProfile):
-        record = record.to_wire()
-    if not isinstance(record, Mapping):
-        raise RecordProblem(None, f"a record must be an object, not {kind_of(record)}")
-    fields = record if record.keys() == _FIELDS else _fields(record)
+    fields = record if type(record) is dict and record.keys() == _FIELDS else _fields(record)
     customer_id = _customer_id(fields.get(CUSTOMER_ID))
     if ATTRIBUTES not in fields:
         raise RecordProblem(ATTRIBUTES, "is missing")
@@ -99,8 +95,12 @@ def read_record(record: object, *, strict: bool = False) -> tuple[str, dict[str,
 _FIELDS = {CUSTOMER_ID, ATTRIBUTES}
 
 
-def _fields(record: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields in the spelling of the examples."""
+def _fields(record: object) -> dict[str, object]:
+    """Return the fields of whatever is a record, in the spelling of the examples."""
+    if isinstance(record, AppProfile):
+        record = record.to_wire()
+    if not isinstance(record, Mapping):
+        raise RecordProblem(None, f"a record must be an object, not {kind_of(record)}")
     fields: dict[str, object] = {}
     for key, value in record.items():
         field = SPELLINGS.get(key)

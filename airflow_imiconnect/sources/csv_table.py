@@ -60,6 +60,7 @@ def _dialect(head: str, delimiters: str, options: TableOptions) -> Any:  # noqa:
             "quotechar": quote,
             "escapechar": options.escapechar,
             "doublequote": options.escapechar is None,
+            "skipinitialspace": f"{delimiter} {quote}" in head,
             "strict": True,
         }
         for quote, delimiter in product(options.quotechar or _QUOTES, delimiters)

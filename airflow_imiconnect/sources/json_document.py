@@ -42,7 +42,8 @@ def read_json(source: InputFile) -> Iterator[RawRecord]:
             problem = error
         else:
             return
-    raise empty(source.where) if text.is_blank else explain(source, problem)
+    is_empty = text.is_blank and not isinstance(problem, UnfitTextError)
+    raise empty(source.where) if is_empty else explain(source, problem)
 
 
 class _Text:
@@ -57,7 +58,7 @@ class _Text:
     def __init__(self, file: BinaryFile) -> None:
         self._file = file
         self._record_began = 0
-        self._carried = b""
+        self._held = b""
         self.count = 0
         self.is_blank = True
 
@@ -66,26 +67,27 @@ class _Text:
         self._record_began = self.count
 
     def read(self, size: int) -> bytes:
-        """Return the next bytes; the parser calls it."""
+        """Return the next bytes; the parser calls it. An escape that may go on in the next block is held back."""
         if self.count - self._record_began > MAX_RECORD_BYTES + size:
             raise UnfitTextError(self._record_began, _TOO_LONG)
-        block = self._file.read(size)
-        if self._carried or b"\\" in block:
-            self._check_escapes(block)
-        self.count += len(block)
+        block, is_last = self._held, False
+        while len(block) <= self._LONGEST_ESCAPE and not is_last:
+            more = self._file.read(size)
+            block, is_last = block + more, not more
+        end = self._checked_end(block, is_last=is_last) if b"\\" in block else len(block)
+        self._held = block[end:]
+        self.count += end
         self.is_blank = self.is_blank and not block.strip()
-        return block
+        return block[:end]
 
-    def _check_escapes(self, block: bytes) -> None:
-        """Refuse half a character, as of an emoji that was cut in two: the parser would read a question mark."""
-        text, start = self._carried + block, self.count - len(self._carried)
-        self._carried = b""
-        for escape in self._ESCAPE.finditer(text):
-            if block and escape.start() > len(text) - self._LONGEST_ESCAPE:
-                self._carried = text[escape.start() :]  # it may go on in the next block
-                return
+    def _checked_end(self, block: bytes, *, is_last: bool) -> int:
+        """Refuse half a character, as of an emoji that was cut in two; return where what was checked ends."""
+        for escape in self._ESCAPE.finditer(block):
+            if not is_last and escape.start() > len(block) - self._LONGEST_ESCAPE:
+                return escape.start()
             if escape["half"]:
-                raise UnfitTextError(start + escape.start(), _HALF_CHARACTER)
+                raise UnfitTextError(self.count + escape.start(), _HALF_CHARACTER)
+        return len(block)
 
 
 def _events(text: _Text) -> Events:

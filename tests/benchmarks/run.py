@@ -18,11 +18,15 @@ sys.path[:0] = [str(HERE.parent / "kill"), str(HERE.parents[1])]  # the headless
 
 import bench_import
 import bench_ledger
+import bench_sizes
+import bench_submitting
 import bench_waiting
 import psutil
 
 BENCHMARKS = {
     "import": bench_import.run,
+    "submitting": bench_submitting.run,
+    "sizes": bench_sizes.run,
     "ledger": bench_ledger.run,
     "waiting": bench_waiting.run,
 }

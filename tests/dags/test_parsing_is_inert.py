@@ -37,7 +37,7 @@ def wrong_files(tmp_path_factory):
 def found(wrong_files):
     """What each import did, watched in a process of its own."""
     targets = [*MODULES, *map(str, DAG_FILES), *map(str, wrong_files.values())]
-    command = [sys.executable, str(Path(__file__).with_name("watch_imports.py")), *targets]
+    command = [sys.executable, "-B", str(Path(__file__).with_name("watch_imports.py")), *targets]
     watched = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert watched.returncode == 0, watched.stderr
     return json.loads(watched.stdout.splitlines()[-1])

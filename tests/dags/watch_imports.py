@@ -43,7 +43,7 @@ def is_code(path):
     if isinstance(path, int):  # an open file descriptor: it was counted when it was opened
         return True
     text = os.path.realpath(os.fsdecode(path))
-    return text.startswith(LIBRARIES) or text in sys.path or Path(text.partition(".pyc.")[0]).suffix in CODE
+    return text.startswith(LIBRARIES) or text in sys.path or Path(text).suffix in CODE
 
 
 def load(target):

@@ -2,37 +2,16 @@ import json
 from pathlib import Path
 
 import pytest
+from source_tools import error_of, read
 
 from airflow_imiconnect.batches import check_records
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
-from airflow_imiconnect.sources import FileSource, ListSource, RawRecord, TableOptions
+from airflow_imiconnect.sources import FileSource, ListSource, RawRecord
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 CHANNELS = ["facebook", "twitter", "wechat", "in_app", "push"]
 RECORD = {"customerId": "C1", "Attributes": {"status": "1"}}
 SECRET = "planted-value"
-
-
-@pytest.fixture
-def write(tmp_path):
-    def _write(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return _write
-
-
-def read(path, file_format="auto", **options):
-    return list(FileSource([path], file_format, TableOptions(**options)))
-
-
-def error_of(path, **settings):
-    with pytest.raises(IMIconnectInvalidRecordError) as caught:
-        read(path, **settings)
-    assert str(caught.value).startswith(str(path))
-    assert SECRET not in str(caught.value)
-    return str(caught.value).removeprefix(str(path))
 
 
 # -- the vendor's examples --

@@ -1,0 +1,144 @@
+"""Folders, patterns and object storage: which files are meant, in which order, and that the operator reads them."""
+
+import json
+import os
+
+import boto3
+import pytest
+from conftest import APP, Ti, record
+from moto.server import ThreadedMotoServer
+
+from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
+from airflow_imiconnect.paths import input_files, storage_path
+
+NAMES = ["b.jsonl", "a.csv", "_SUCCESS", ".a.csv.crc", "deep/c.jsonl", "deep/_temporary/d.jsonl", "deep/e[1].jsonl"]
+CONTENTS = {".csv": "customerId,status\n{0},1\n", ".jsonl": json.dumps(record("{0}")).replace("C{0}", "{0}") + "\n"}
+
+
+def content(name):
+    text = next((text for ending, text in CONTENTS.items() if name.endswith(ending)), "")
+    return text.replace("{0}", name.replace("/", "-"))
+
+
+class Disk:
+    """A folder of this machine."""
+
+    def __init__(self, folder):
+        self.start = str(folder)
+        for name in NAMES:
+            self.put(name, content(name))
+
+    def put(self, name, text):
+        path = f"{self.start}/{name}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - it is a text
+        with open(path, "w") as file:  # noqa: PTH123 - as above
+            file.write(text)
+
+
+class S3:
+    """A bucket of a simulated S3."""
+
+    start = "s3://aws_s3@crm/profiles"
+
+    def __init__(self, client):
+        self._client = client
+        client.create_bucket(Bucket="crm")
+        for name in NAMES:
+            self.put(name, content(name))
+
+    def put(self, name, text):
+        self._client.put_object(Bucket="crm", Key=f"profiles/{name}", Body=text.encode())
+
+
+@pytest.fixture(scope="module")
+def s3_url():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["disk", "s3"])
+def storage(request, tmp_path, monkeypatch):
+    if request.param == "disk":
+        yield Disk(tmp_path / "in")
+        return
+    url = request.getfixturevalue("s3_url")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    account = {"login": "planted-id", "password": "planted-key"}
+    extra = {"endpoint_url": url, "region_name": "us-east-1"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_S3", json.dumps({"conn_type": "aws", **account, "extra": extra}))
+    client = boto3.client(
+        "s3", endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
+    )
+    bucket = S3(client)
+    yield bucket
+    keys = [item["Key"] for item in client.list_objects_v2(Bucket="crm").get("Contents", [])]
+    client.delete_objects(Bucket="crm", Delete={"Objects": [{"Key": key} for key in keys]})
+    client.delete_bucket(Bucket="crm")
+    client.close()
+    storage_path("s3://aws_s3@crm/x").fs.invalidate_cache()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        ([""], ["a.csv", "b.jsonl", "deep/c.jsonl", "deep/e[1].jsonl"]),
+        (["deep"], ["deep/c.jsonl", "deep/e[1].jsonl"]),
+        (["*.jsonl"], ["b.jsonl"]),
+        (["*"], ["a.csv", "b.jsonl"]),
+        (["**/*.jsonl"], ["b.jsonl", "deep/c.jsonl", "deep/e[1].jsonl"]),
+        (["?.csv", "b.jsonl"], ["a.csv", "b.jsonl"]),
+        (["b.jsonl", "a.csv", "*"], ["b.jsonl", "a.csv"]),
+        (["deep/e[1].jsonl"], ["deep/e[1].jsonl"]),
+        (["_SUCCESS"], ["_SUCCESS"]),
+        (["_*"], ["_SUCCESS"]),
+    ],
+)
+def test_which_files_are_meant_and_in_which_order(storage, wanted, names):
+    start = storage.start
+    assert [str(file) for file in input_files(f"{start}/{one}".rstrip("/") for one in wanted)] == [
+        f"{start}/{name}" for name in names
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"), [("*.parquet", "no file fits this pattern"), ("nothing.csv", "there is no such file")]
+)
+def test_what_is_not_there_is_told(storage, sim, wanted, message):
+    path = f"{storage.start}/{wanted}"
+    with pytest.raises(IMIconnectInvalidRecordError) as caught:
+        IMIconnectCreateAppProfileOperator(task_id="submit", path=path).execute({"ti": Ti()})
+    assert str(caught.value) == f"{path}: {message}"
+    assert not sim.calls
+
+
+def test_a_folder_is_submitted_file_by_file(storage, sim):
+    result = IMIconnectCreateAppProfileOperator(task_id="submit", path=storage.start, batch_size=3).execute(
+        {"ti": Ti()}
+    )
+    assert (result["records"], result["accepted"]) == (4, 4)
+    sent = [customer for call in sim.calls for customer in call.customer_ids]
+    assert sorted(sent) == ["a.csv", "b.jsonl", "deep-c.jsonl", "deep-e[1].jsonl"]
+    assert ("a.csv", "") in sim.profiles[APP]
+
+
+def test_a_file_that_changes_between_check_and_sending_sends_nothing(storage, sim, monkeypatch):
+    storage.put("b.jsonl", json.dumps(record(1)) + "\n")
+    checked = IMIconnectCreateAppProfileOperator._check_all
+
+    def check_and_change(self, source):
+        checked(self, source)
+        storage.put("b.jsonl", json.dumps(record(2)) + "\n" + json.dumps(record(3)) + "\n")
+
+    monkeypatch.setattr(IMIconnectCreateAppProfileOperator, "_check_all", check_and_change)
+    with pytest.raises(IMIconnectInvalidRecordError, match=r"b.jsonl: the file has changed since it was checked"):
+        IMIconnectCreateAppProfileOperator(task_id="submit", path=f"{storage.start}/b.jsonl").execute({"ti": Ti()})
+    assert not sim.calls
+
+
+def test_a_storage_whose_provider_is_missing_names_it():
+    with pytest.raises(IMIconnectInvalidRecordError, match="pip install 'apache-airflow-providers-google'"):
+        storage_path("gs://bucket/key")
