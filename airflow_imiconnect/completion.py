@@ -16,7 +16,6 @@ from airflow.providers.common.compat.sdk import Context
 from airflow_imiconnect import events
 from airflow_imiconnect.errors import IMIconnectTransientError
 from airflow_imiconnect.events import TimedOut
-from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.outcome import Outcome, Transactions
 from airflow_imiconnect.retry import PollPolicy
 from airflow_imiconnect.tasks import publish
@@ -24,6 +23,7 @@ from airflow_imiconnect.waiting import Watch
 
 if TYPE_CHECKING:
     from airflow_imiconnect.asking import Questions
+    from airflow_imiconnect.hooks import IMIconnectHook
     from airflow_imiconnect.triggers import IMIconnectProfileStatusTrigger
 
 _T = TypeVar("_T")

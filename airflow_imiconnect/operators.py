@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, Context, ObjectStoragePath, conf
 
@@ -14,7 +14,6 @@ from airflow_imiconnect.batches import CheckedRecord, check_records, make_batche
 from airflow_imiconnect.completion import Completion, Deadline, check_waiting, report, still_waiting
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.events import TimedOut
-from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.inputs import Source, check_input, files_source, records_source
 from airflow_imiconnect.inspection import Inspection
 from airflow_imiconnect.ledger import Ledger, Store
@@ -28,7 +27,10 @@ from airflow_imiconnect.result import SubmissionResult
 from airflow_imiconnect.retry import PollPolicy, RetryPolicy
 from airflow_imiconnect.sources import RawRecord, TableOptions
 from airflow_imiconnect.submission import Engine
-from airflow_imiconnect.tasks import owner_of, publish, published
+from airflow_imiconnect.tasks import DEFAULT_CONN_ID, hook_of, owner_of, publish, published
+
+if TYPE_CHECKING:
+    from airflow_imiconnect.hooks import IMIconnectHook
 
 
 class IMIconnectCreateAppProfileOperator(BaseOperator):
@@ -113,7 +115,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         timeout: float | timedelta | None = None,
         on_failed_records: Literal["fail", "warn"] = "fail",
         tolerated_codes: Collection[str | int] = (),
-        imiconnect_conn_id: str = IMIconnectHook.default_conn_name,
+        imiconnect_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,  # noqa: ANN401 - BaseOperator's own
     ) -> None:
         super().__init__(**kwargs)
@@ -149,7 +151,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         if self.is_dry_run:
             return self._look(context)
         started = time.time()
-        hook = IMIconnectHook(self.imiconnect_conn_id)
+        hook = hook_of(self.imiconnect_conn_id)
         ledger = self._ledger(context, hook)
         if not ledger.is_kept:
             self.log.warning("Resume is off, it needs Airflow 3.3: another try of this task sends everything again.")
@@ -204,7 +206,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
 
     def _look(self, context: Context) -> dict[str, Any]:
         """Check everything, tell what is wrong and what would be sent, and send nothing."""
-        source, hook = self._source(), IMIconnectHook(self.imiconnect_conn_id)
+        source, hook = self._source(), hook_of(self.imiconnect_conn_id)
         inspection = Inspection(self.batch_size)
         with RejectsFile(self._rejects_path(), owner_of(context)) as rejects:
             result = SubmissionResult(self.operation, self._app_id(hook), rejects)
@@ -285,7 +287,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
     def _completion(self, submission: dict[str, Any]) -> Completion:
         return Completion(
             Transactions.of(submission),
-            IMIconnectHook(self.imiconnect_conn_id),
+            hook_of(self.imiconnect_conn_id),
             PollPolicy(self.poll_interval, self.max_poll_interval),
             self.max_concurrency,
             self.tolerated_codes,

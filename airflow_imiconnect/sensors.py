@@ -29,12 +29,11 @@ from airflow_imiconnect.completion import (
     timed_out,
 )
 from airflow_imiconnect.events import TimedOut, UnknownEventError
-from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.outcome import Outcome, Transactions
 from airflow_imiconnect.paths import storage_path
 from airflow_imiconnect.rejects import RejectsFile
 from airflow_imiconnect.retry import PollPolicy
-from airflow_imiconnect.tasks import owner_of, unrendered
+from airflow_imiconnect.tasks import DEFAULT_CONN_ID, hook_of, owner_of, unrendered
 
 
 class IMIconnectProfileStatusSensor(BaseSensorOperator):
@@ -78,7 +77,7 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         rejects_path: str | None = None,
         max_concurrency: int = 8,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        imiconnect_conn_id: str = IMIconnectHook.default_conn_name,
+        imiconnect_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,  # noqa: ANN401 - BaseSensorOperator's own
     ) -> None:
         super().__init__(**kwargs)
@@ -144,7 +143,7 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         longest = self.max_wait.total_seconds() if self.max_wait is not None else None
         return Completion(
             Transactions.of(unrendered(self.transids)),
-            IMIconnectHook(self.imiconnect_conn_id),
+            hook_of(self.imiconnect_conn_id),
             PollPolicy(self.poke_interval, longest),
             self.max_concurrency,
             self.tolerated_codes,

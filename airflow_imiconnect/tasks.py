@@ -1,13 +1,25 @@
-"""What the operators and the sensor share of Airflow: rendered values, results, the name of a task."""
+"""What the operators and the sensor share of Airflow: rendered values, the hook, results, the name of a task."""
 
 from __future__ import annotations
 
 import ast
 import json
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Context
+
+if TYPE_CHECKING:
+    from airflow_imiconnect.hooks import IMIconnectHook
+
+DEFAULT_CONN_ID = "imiconnect_default"
+
+
+def hook_of(conn_id: str) -> IMIconnectHook:
+    """Return the hook of a connection."""
+    from airflow_imiconnect.hooks import IMIconnectHook  # noqa: PLC0415 - requests takes its time, a DAG has none
+
+    return IMIconnectHook(conn_id)
 
 
 def unrendered(value: object) -> object:

@@ -21,16 +21,6 @@ HOME = Path(tempfile.mkdtemp(prefix="airflow-imiconnect-"))
 local_airflow.isolate(HOME)
 
 
-# pyproject.toml makes every warning an error. These are about Airflow's own code, each by its words and its module.
-AIRFLOWS_OWN_WARNINGS = (
-    r"ignore:Using `httpx` with `starlette.testclient` is deprecated::fastapi\.testclient",
-    r"ignore:'HTTP_422_UNPROCESSABLE_ENTITY' is deprecated::airflow\.api_fastapi",
-    r"ignore:Using Connection.from_json from `airflow.models` is deprecated::airflow\.(models|secrets)",
-    r"ignore:SelectableGroups dict interface is deprecated::importlib\.metadata",
-    r"ignore:The anyio.abc.BlockingPortal alias is deprecated::starlette\.testclient",
-)
-
-
 def pytest_addoption(parser):
     parser.addoption("--screenshots", action="store_true", help="make test-ui: renew the pictures in docs/images")
 
@@ -38,8 +28,6 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than half a minute; run by make test-all, not by make test")
     config.addinivalue_line("markers", "ui: drives a real browser; run by make test-ui only")
-    for warning in AIRFLOWS_OWN_WARNINGS:
-        config.addinivalue_line("filterwarnings", warning)
 
 
 def pytest_unconfigure():

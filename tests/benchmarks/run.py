@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "kill"), str(HERE.parents[1])]  # the headless Airflow, and the package itself
 
+import bench_import
 import bench_ledger
 import bench_sizes
 import bench_submitting
@@ -24,6 +25,7 @@ import bench_waiting
 import psutil
 
 BENCHMARKS = {
+    "import": bench_import.run,
     "submitting": bench_submitting.run,
     "sizes": bench_sizes.run,
     "today": bench_today.run,
