@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from airflow_imiconnect.codes import CODES, UNDOCUMENTED
 from airflow_imiconnect.errors import IMIconnectRecordsFailedError, IMIconnectRequestError
 from airflow_imiconnect.models import TransactionStatus, one_line
-from airflow_imiconnect.protocol import CODES, UNDOCUMENTED
 
 _LISTED_RECORDS = 100
 _NAMED_RECORDS = 5

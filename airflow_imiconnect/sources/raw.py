@@ -42,6 +42,3 @@ def raw_record(position: str, record: object) -> RawRecord:
 def is_single_record(value: Mapping[object, object]) -> bool:
     """Tell a record that stands alone from the vendor's envelope around many."""
     return any(key in SPELLINGS for key in value)
-
-
-NO_LIST = '{wanted} or {{"Records": […]}}, not another object'
