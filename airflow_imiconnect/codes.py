@@ -1,4 +1,4 @@
-"""The tables of the contract (paragraph 6), row by row: what each code of the Profile API, and each HTTP status, means."""
+"""The contract's tables (paragraph 6), row by row: what each code of the Profile API, and each HTTP status, means."""
 
 from __future__ import annotations
 

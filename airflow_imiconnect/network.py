@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from http.client import BadStatusLine, RemoteDisconnected
 
 from airflow_imiconnect import protocol
+from airflow_imiconnect.codes import CHECK_HOST
 from airflow_imiconnect.errors import IMIconnectError
 
 _TLS_REFUSALS = frozenset(
@@ -84,7 +85,7 @@ def no_proxy(call: protocol.Call) -> IMIconnectError:
 def broken(call: protocol.Call, error: Exception) -> IMIconnectError:
     """Tell a connection that broke from something that answers, but not in HTTP."""
     if any(isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected) for cause in causes(error)):
-        return protocol.no_answer(call, "what answers speaks no HTTP", sent=True, advice=protocol.CHECK_HOST)
+        return protocol.no_answer(call, "what answers speaks no HTTP", sent=True, advice=CHECK_HOST)
     return protocol.no_answer(call, "the connection broke", sent=True)
 
 

@@ -1,8 +1,8 @@
 """
 The Profile API without I/O: values in, an HTTP call out; an HTTP answer in, values or an error out.
 
-Whether an answer means accepted, waiting, finished, try again or stop is decided here and nowhere else, by the tables of
-codes.py. The hook and the trigger only carry calls and answers.
+Whether an answer means accepted, waiting, finished, try again or stop is decided here and nowhere else, by the tables
+of codes.py. The hook and the trigger only carry calls and answers.
 """
 
 from __future__ import annotations
