@@ -41,7 +41,7 @@ def chromium():
     try:
         return find_chromium()
     except NoChromiumError as error:
-        pytest.fail(str(error), pytrace=False)
+        pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,8 @@ def fill_extra_fields(page, form):
     form.locator("[name=element_requests_per_second]").fill("12.5")
     form.locator("[name=element_timeout]").fill("20")
     page.keyboard.press("Tab")
+    section(form, "Extra Fields JSON")
+    expect(form.locator(".view-lines")).to_contain_text('"timeout": 20')  # the form has taken the last one, too
 
 
 def save(form):
@@ -201,7 +203,6 @@ def open_xcom(page):
 
 def test_a_person_adds_a_connection_tests_it_and_runs_an_example(pages, simulator, visitor, shoot):
     page, look = visitor.page, visitor.look
-    page.set_default_timeout(30_000)
     mend_test_button(page)
     log_in(page, pages.url)
     look()

@@ -5,8 +5,9 @@ import json
 from contextlib import contextmanager
 
 from chromium import FLAGS, find_chromium
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
+PATIENCE = 30_000  # milliseconds: a page may be slow on a machine that runs a whole Airflow
 RECORD = "network.har"
 SIZE = {"width": 1440, "height": 1000}
 
@@ -27,6 +28,7 @@ class Visitor:
 
     def look(self):
         """Fail when one of the words is in the page's text or HTML, its fields, the console or the browser's storage."""
+        self.page.wait_for_load_state()
         seen = {
             "text": self.page.inner_text("body"),
             "HTML": self.page.content(),
@@ -54,6 +56,8 @@ def browser(folder):
             record_har_path=folder / RECORD,
             record_har_content="embed",
         )
+        context.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
         page = context.new_page()
         try:
             yield page
