@@ -8,6 +8,7 @@ batch is ready.
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from airflow_imiconnect.protocol import may_be_one_records_fault
 from airflow_imiconnect.retry import RetryPolicy
 
 Send = Callable[[Batch], Receipt]
+_SWITCH = 0.0005  # seconds until a thread with an answer is let in while another computes; usually it is 0.005
 _READ_AHEAD = 16  # deliveries a slow batch may hold up, as a multiple of max_concurrency
 
 
@@ -103,6 +105,8 @@ class Engine:
         """However it ends, also by the task's timeout: nothing more is sent, and what was in flight is recorded."""
         with ExitStack() as at_the_end, ThreadPoolExecutor(self.max_concurrency, "imiconnect") as pool:
             at_the_end.callback(self.ledger.flush)
+            at_the_end.callback(sys.setswitchinterval, sys.getswitchinterval())
+            sys.setswitchinterval(_SWITCH)
             try:
                 yield pool
             finally:
