@@ -11,15 +11,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from airflow_imiconnect.batches import CheckedRecord, check_records
+from airflow_imiconnect.batches import check_records
 from airflow_imiconnect.errors import IMIconnectError
 from airflow_imiconnect.inputs import Source, files_source
 from airflow_imiconnect.inspection import Inspection
 from airflow_imiconnect.models import CUSTOMER_ID
 from airflow_imiconnect.protocol import MAX_RECORDS_PER_CALL
-from airflow_imiconnect.sources import FORMATS, TableOptions
+from airflow_imiconnect.sources import FORMATS, RawRecord, TableOptions
 
 _PATIENCE = 1.0  # seconds without a progress bar
 _PACE = 0.1  # seconds from one look of the bar to the next
@@ -45,8 +45,8 @@ def check(options: argparse.Namespace) -> int:
     problem: IMIconnectError | None = None
     try:
         source = files_source(options.path, options.format, _table_options(options))
-        records = check_records(source, strict=options.strict, on_problem=inspection.add_problem)
-        for record in _with_bar(records, source, inspection):
+        raw = _with_bar(source, inspection)
+        for record in check_records(raw, strict=options.strict, on_problem=inspection.add_problem):
             inspection.add(record)
     except IMIconnectError as error:
         problem = error
@@ -57,10 +57,10 @@ def check(options: argparse.Namespace) -> int:
     return 1 if problem or inspection.unfit else 0
 
 
-def _with_bar(records: Iterable[CheckedRecord], source: Source, inspection: Inspection) -> Iterator[CheckedRecord]:
+def _with_bar(source: Source, inspection: Inspection) -> Iterator[RawRecord]:
     """Yield the records; where that takes long, show on a terminal how far it is."""
     if not sys.stderr.isatty():
-        yield from records
+        yield from source
         return
     from rich.console import Console  # noqa: PLC0415 - only where there is somebody to look at it
     from rich.progress import Progress  # noqa: PLC0415 - as above
@@ -68,8 +68,8 @@ def _with_bar(records: Iterable[CheckedRecord], source: Source, inspection: Insp
     with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         task = bar.add_task("Checking", total=1.0, visible=False)
         next_look = time.monotonic() + _PATIENCE
-        for record in records:
-            yield record
+        for raw in source:
+            yield raw
             if (now := time.monotonic()) >= next_look:
                 next_look = now + _PACE
                 words = f"{inspection.records:,} records checked, {inspection.unfit:,} wrong"

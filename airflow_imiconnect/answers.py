@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from airflow_imiconnect.models import RecordResult, one_line
+from airflow_imiconnect.models import RecordResult
+from airflow_imiconnect.texts import one_line
 
 
 @dataclass(frozen=True)

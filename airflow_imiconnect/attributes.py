@@ -87,20 +87,11 @@ class RepeatedKey:
 
 def kind_of(value: object) -> str:
     """Name a value's kind in JSON's words, without the value."""
-    if isinstance(value, RepeatedKey):
-        return "an object that has a key twice"
     if value is None:
         return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, str):
-        return "a text"
-    if isinstance(value, Real):
-        return "a number"
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, list | tuple | set | frozenset):
-        return "a list"
+    for kinds, words in _KINDS:
+        if isinstance(value, kinds):
+            return words
     return f"a {type(value).__name__}"
 
 
@@ -116,7 +107,8 @@ def number_to_string(value: object) -> str | None:
         return format(value, "f") if value.is_finite() else None
     if isinstance(value, Real) and math.isfinite(value):
         number = float(value)
-        return str(int(number)) if number.is_integer() else repr(number)
+        text = format(Decimal(repr(number)), "f")  # 1e23 is written as it was meant, not as it is stored
+        return text.removesuffix(".0")
     return None
 
 
@@ -133,7 +125,7 @@ def _to_string(name: str, value: Any, attributes: Mapping[str, object]) -> str |
     if isinstance(value, Enum):
         value = value.value
     elif getattr(value, "ndim", None) == 0:  # a numpy scalar
-        value = value.item()
+        value = _of_numpy(value)
     if _is_missing(value):
         return None
     if isinstance(value, str):
@@ -148,6 +140,29 @@ def _to_string(name: str, value: Any, attributes: Mapping[str, object]) -> str |
     if text is None:
         raise RecordProblem(name, f"is {kind_of(value)}: {_why_not(value)}")
     return text
+
+
+def _of_numpy(value: Any) -> object:  # noqa: ANN401 - numpy need not be installed
+    """Return Python's own value; times in nanoseconds would come as bare numbers."""
+    kind = value.dtype.kind
+    if kind == "m":
+        raise TypeError("a span of time is no attribute")
+    return value.astype("datetime64[us]").item() if kind == "M" else value.item()
+
+
+class Unreadable:
+    """Stands for a value of a table that Python cannot hold."""
+
+
+_KINDS: tuple[tuple[Any, str], ...] = (  # the first that fits
+    (RepeatedKey, "an object that has a key twice"),
+    (Unreadable, "a value that cannot be read: a date out of bounds, or a text that is not UTF-8"),
+    (bool, "a boolean"),
+    (str, "a text"),
+    (Real, "a number"),
+    (Mapping, "an object"),
+    ((list, tuple, set, frozenset), "a list"),
+)
 
 
 def _is_missing(value: object) -> bool:
@@ -168,10 +183,10 @@ def _why_not(value: object) -> str:
 def _date_to_string(name: str, value: date, *, wechat: bool) -> str:
     moment = value if isinstance(value, datetime) else datetime.combine(value, time())
     if moment.tzinfo is not None:
-        moment = moment.astimezone(timezone.utc)
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
     if wechat or name in _ISO_DATES:
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+        return moment.isoformat(timespec="milliseconds") + "Z"
+    return moment.isoformat(" ", timespec="seconds")
 
 
 class ChannelAttributes(BaseModel):

@@ -20,6 +20,10 @@ from copy import copy
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_imiconnect.texts import one_line
+
+_LONGEST_FIELD = 100
+
 
 class IMIconnectError(AirflowException):
     """
@@ -91,6 +95,7 @@ class IMIconnectInvalidRecordError(IMIconnectPermanentError):
     """
 
     def __init__(self, where: str = "", reason: str = "", *, field: str | None = None) -> None:
+        field = one_line(field)[:_LONGEST_FIELD] if field else field
         super().__init__(f"{where}: {field}: {reason}" if field else f"{where}: {reason}")
         self.where = where
         self.field = field

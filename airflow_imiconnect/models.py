@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from airflow_imiconnect.attributes import RecordProblem, kind_of, number_to_string, to_strings
 
-_LONGEST_TEXT = 300
 CUSTOMER_ID = "customerId"
 ATTRIBUTES = "Attributes"
 # Contract 3: every example writes customerId and Attributes, the prose customerid and attributes. Either is taken.
@@ -115,9 +115,17 @@ def _fields(record: object) -> dict[str, object]:
     return fields
 
 
+def _id_text(value: object) -> str | None:
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        return str(value)
+    return None if isinstance(value, bool) else number_to_string(value)
+
+
 def _customer_id(value: object) -> str:
     try:
-        text = value if isinstance(value, str) else None if isinstance(value, bool) else number_to_string(value)
+        text = _id_text(value)
     except (ValueError, ArithmeticError):
         text = None
     if text is None and value is not None:
@@ -214,12 +222,6 @@ class TransactionStatus:
         if self.failed or self.state != "partial":
             return 0
         return max(1, self.failure_count or 0)
-
-
-def one_line(text: str) -> str:
-    """Return a short text in one line, so that a text of the service cannot forge or flood a log."""
-    printable = "".join(character if character.isprintable() else " " for character in text[: 2 * _LONGEST_TEXT])
-    return " ".join(printable.split())[:_LONGEST_TEXT]
 
 
 def failed(results: Iterable[RecordResult]) -> tuple[RecordResult, ...]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from airflow_imiconnect.codes import CODES, UNDOCUMENTED
 from airflow_imiconnect.errors import IMIconnectRecordsFailedError, IMIconnectRequestError
-from airflow_imiconnect.models import TransactionStatus, one_line
+from airflow_imiconnect.models import TransactionStatus
+from airflow_imiconnect.texts import one_line
 
 _LISTED_RECORDS = 100
 _NAMED_RECORDS = 5

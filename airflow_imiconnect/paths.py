@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -23,6 +24,7 @@ _PROVIDERS = {
     "adl": "microsoft-azure",
     "wasb": "microsoft-azure",
 }
+_SAME_PROTOCOL = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
 
 def storage_path(path: object) -> ObjectStoragePath:
@@ -54,21 +56,20 @@ def input_files(paths: Iterable[object]) -> list[ObjectStoragePath]:
 
     :raises IMIconnectInvalidRecordError: a folder or a pattern with no file
     """
-    files: dict[str, ObjectStoragePath] = {}
+    files: dict[tuple[str, str], ObjectStoragePath] = {}
     for path in paths:
         for file in _files_at(storage_path(path)):
-            files.setdefault(str(file), file)
+            files.setdefault(_identity(file), file)
     return list(files.values())
 
 
 def _files_at(path: ObjectStoragePath) -> list[ObjectStoragePath]:
     if any(sign in path.path for sign in _MAGIC) and not path.exists():
         base, pattern = _split(path)
-        found = [name for name in path.fs.glob(path.path) if not path.fs.isdir(name)]
-        files = _below(base, found, pattern)
+        files = _below(base, path.fs.glob(path.path, detail=True), pattern)
         nothing = "no file fits this pattern"
     elif path.is_dir():
-        files = _below(path, path.fs.find(path.path))
+        files = _below(path, path.fs.find(path.path, detail=True))
         nothing = "there is no file in this folder"
     else:
         return [path]
@@ -85,10 +86,22 @@ def _split(path: ObjectStoragePath) -> tuple[ObjectStoragePath, str]:
     return base, path.path[len(base.path) :].strip("/")
 
 
-def _below(base: ObjectStoragePath, names: Iterable[str], pattern: str = "") -> list[ObjectStoragePath]:
+def _below(base: ObjectStoragePath, found: Mapping[str, Any], pattern: str = "") -> list[ObjectStoragePath]:
     start = base.path.rstrip("/") + "/"
-    parts = (name.removeprefix(start) for name in sorted(names))
+    # Consoles show folders in an object storage by empty objects of the same name.
+    folders = {name[:index] for name in found for index, sign in enumerate(name) if sign == "/"}
+    files = _files_among(found, base.fs, (os.path.realpath(base.path),))
+    parts = (name.removeprefix(start) for name in sorted(files) if name.rstrip("/") not in folders)
     return [base / part for part in parts if part and not _is_hidden(part, pattern)]
+
+
+def _files_among(found: Mapping[str, Any], storage: Any, linked: tuple[str, ...]) -> Iterator[str]:  # noqa: ANN401
+    """Yield the names of files; links are followed, those to a folder too, but no pipe and no circle of links is."""
+    for name, about in found.items():
+        if about["type"] == "file" or (about.get("islink") and storage.isfile(name)):
+            yield name
+        elif about.get("islink") and storage.isdir(name) and (target := os.path.realpath(name)) not in linked:
+            yield from _files_among(storage.find(name, detail=True), storage, (*linked, target))
 
 
 def _is_hidden(name: str, pattern: str) -> bool:
@@ -99,6 +112,10 @@ def _is_hidden(name: str, pattern: str) -> bool:
 
 def same_file(first: ObjectStoragePath, second: ObjectStoragePath) -> bool:
     """Tell whether two paths lead to one file."""
-    if first.protocol in LOCAL and second.protocol in LOCAL:
-        return os.path.realpath(first.path) == os.path.realpath(second.path)
-    return (first.protocol, first.path) == (second.protocol, second.path)
+    return _identity(first) == _identity(second)
+
+
+def _identity(path: ObjectStoragePath) -> tuple[str, str]:
+    if path.protocol in LOCAL:
+        return "", os.path.realpath(path.path)
+    return _SAME_PROTOCOL.get(path.protocol, path.protocol), path.path

@@ -50,6 +50,8 @@ class FileSource:
             another one than when it was read first
         """
         for file in self._files:
+            file.begin()
+        for file in self._files:
             yield from self._read(file)
 
     @property

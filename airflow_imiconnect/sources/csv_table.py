@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from itertools import chain, product
+from itertools import product
 from typing import Any
 
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.sources.files import TOO_LONG, BinaryFile, InputFile, decode, empty, lines
-from airflow_imiconnect.sources.raw import RawRecord
+from airflow_imiconnect.sources.raw import MAX_RECORD_BYTES, RawRecord
 from airflow_imiconnect.sources.tables import Columns, TableOptions
 
 _DELIMITERS = ",;\t|"
@@ -24,36 +24,79 @@ def read_csv(source: InputFile, options: TableOptions) -> Iterator[RawRecord]:
 
     :raises IMIconnectInvalidRecordError: it is no CSV, not UTF-8, or its head cannot be right
     """
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))  # the limit of a row is kept here
     with source.open_text() as file:
-        texts = enumerate(_texts(file, source.where), start=1)
-        number, head = next(texts, (0, ""))
-        delimiters = options.delimiter or _DELIMITERS
-        while (number and not head.strip()) or _names_delimiter(head):
-            delimiters = options.delimiter or head.strip()[len(_EXCELS_HINT) :] or delimiters
-            number, head = next(texts, (0, ""))
-        if not number:
-            raise empty(source.where)
-        dialect = _dialect(head, delimiters, options)
-        rows = _rows(chain([head], (text for _, text in texts)), number, dialect, source.where)
+        text = _Text(file, source.where)
+        dialect = _dialect(text, _delimiters(text, options), options)
+        rows = _rows(text, dialect, source.where)
         head_line, names = next(rows)
         columns = Columns(names, f"{source.where}, line {head_line}", options)
         for line, row in rows:
             yield _record(f"{source.where}, line {line}", columns, row)
 
 
-def _texts(file: BinaryFile, where: str) -> Iterator[str]:
-    for number, line in enumerate(lines(file), start=1):
-        if line is None:
-            raise IMIconnectInvalidRecordError(f"{where}, line {number}", TOO_LONG)
-        yield decode(line, where, number)
+class _Text:
+    """The lines of a file, of which the next may be looked at before they are used; no row may be endless."""
+
+    def __init__(self, file: BinaryFile, where: str) -> None:
+        self.where = where
+        self.used = 0  # lines
+        self._ahead: list[str] = []
+        self._fresh = self._read(file)
+        self._row_began, self._row_size = 1, 0
+
+    def begin_row(self) -> int:
+        """Return the line on which the next row begins."""
+        self._row_began, self._row_size = self.used + 1, 0
+        return self._row_began
+
+    def __iter__(self) -> Iterator[str]:
+        while self._ahead:
+            self.used += 1
+            yield self._ahead.pop(0)
+        for line in self._fresh:
+            self.used += 1
+            yield line
+
+    def ahead(self) -> Iterator[str]:
+        """Look at the next lines."""
+        yield from tuple(self._ahead)
+        for line in self._fresh:
+            self._ahead.append(line)
+            yield line
+
+    def _read(self, file: BinaryFile) -> Iterator[str]:
+        for number, line in enumerate(lines(file), start=1):
+            if line is None:
+                raise IMIconnectInvalidRecordError(f"{self.where}, line {number}", TOO_LONG)
+            self._row_size += len(line)
+            if self._row_size > MAX_RECORD_BYTES:
+                raise IMIconnectInvalidRecordError(f"{self.where}, line {self._row_began}", _ENDLESS)
+            yield decode(line, self.where, number)
+
+
+_ENDLESS = f"the row is longer than {MAX_RECORD_BYTES} bytes, which no record is: is a quote opened and not closed?"
+
+
+def _delimiters(text: _Text, options: TableOptions) -> str:
+    """Pass over what stands before the head; return the delimiters that may be the table's."""
+    delimiters = options.delimiter or _DELIMITERS
+    for line in text.ahead():
+        if _names_delimiter(line):
+            delimiters = options.delimiter or line.rstrip("\r\n")[-1]
+        elif line.strip():
+            return delimiters
+        next(iter(text))
+    raise empty(text.where)
 
 
 def _names_delimiter(line: str) -> bool:
     return line.startswith(_EXCELS_HINT) and len(line.rstrip("\r\n")) == len(_EXCELS_HINT) + 1
 
 
-def _dialect(head: str, delimiters: str, options: TableOptions) -> Any:  # noqa: ANN401 - as csv.reader wants it
+def _dialect(text: _Text, delimiters: str, options: TableOptions) -> Any:  # noqa: ANN401 - as csv.reader wants it
     """Take the delimiter and the quote with which the head holds the id's column: it is there in every file."""
+    head = next(text.ahead())
     dialects: list[Any] = [
         {
             "delimiter": delimiter,
@@ -67,22 +110,17 @@ def _dialect(head: str, delimiters: str, options: TableOptions) -> Any:  # noqa:
     ]
     for dialect in dialects:
         with suppress(csv.Error):
-            names = next(csv.reader([head], **dialect))
-            if options.find_id([name.strip() for name in names]) is not None:
+            names = next(csv.reader(text.ahead(), **dialect))
+            if options.find_id([name.strip(" ") for name in names]) is not None:
                 return dialect
     return dialects[0]
 
 
-def _rows(
-    texts: Iterable[str],
-    first: int,
-    dialect: Any,  # noqa: ANN401 - as above
-    where: str,
-) -> Iterator[tuple[int, list[str]]]:
+def _rows(text: _Text, dialect: Any, where: str) -> Iterator[tuple[int, list[str]]]:  # noqa: ANN401 - as above
     """Yield each row that is not blank, with the line that it begins on: a cell may hold line ends."""
-    rows = csv.reader(texts, **dialect)
+    rows = csv.reader(text, **dialect)
     while True:
-        line = first + rows.line_num
+        line = text.begin_row()
         try:
             row = next(rows)
         except StopIteration:

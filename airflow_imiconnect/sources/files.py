@@ -25,6 +25,7 @@ BinaryFile: TypeAlias = "io.BufferedReader[Any]"
 BLOCK = 64 * 1024
 _COMPRESSIONS = (".gz", ".zst")
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_SKIPPABLE = b"\x2a\x4d\x18"  # the rest of how a frame of Zstandard begins that holds no data
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -112,6 +113,15 @@ class InputFile:
                 file.read(3)
             yield file
 
+    def begin(self) -> None:
+        """Get ready to be read; raises IMIconnectInvalidRecordError where the file is another one than before."""
+        self.bytes_read = 0
+        if self._fingerprint.is_known:
+            try:
+                self._fingerprint.begin(_version(self._path))
+            except FileNotFoundError:
+                raise self.changed() from None
+
     def changed(self) -> IMIconnectInvalidRecordError:
         """Return the error for a file that is another one by now."""
         return self._fingerprint.changed()
@@ -131,6 +141,10 @@ class InputFile:
             raise IMIconnectInvalidRecordError(self.where, "there is no such file") from None
         except PermissionError:
             raise IMIconnectInvalidRecordError(self.where, "the file may not be read: permission denied") from None
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENAMETOOLONG):
+                raise
+            raise IMIconnectInvalidRecordError(self.where, f"the file cannot be opened: {error.strerror}") from None
         except (ImportError, ValueError) as error:  # a storage whose provider is not installed, a name that is no path
             raise IMIconnectInvalidRecordError(self.where, f"the file cannot be opened: {error}") from None
         with raw:
@@ -145,6 +159,10 @@ class _Fingerprint:
         self._version: object = None
         self._blocks: list[int] = []
         self._next = 0
+
+    @property
+    def is_known(self) -> bool:
+        return self._version is not None
 
     def begin(self, version: object) -> None:
         if self._version not in (None, version):
@@ -188,7 +206,8 @@ class _Watched(io.RawIOBase):
         try:
             block = self._raw.read(len(buffer))
         except OSError as error:
-            if error.errno == errno.EBUSY and self._watcher:  # so s3fs says that there is another version by now
+            # So s3fs says that there is another version by now, or none any more.
+            if self._watcher and (error.errno == errno.EBUSY or isinstance(error, FileNotFoundError)):
                 raise self._watcher.changed() from None
             raise
         if self._watcher is not None:
@@ -207,7 +226,7 @@ def _unpacked(stored: BinaryFile) -> BinaryFile:
     start = stored.peek(4)[:4]
     if start.startswith(_GZIP):
         return cast("BinaryFile", gzip.GzipFile(fileobj=stored, mode="rb"))
-    if start == _ZSTD:
+    if start == _ZSTD or (start[1:] == _SKIPPABLE and 0x50 <= start[0] <= 0x5F):  # noqa: PLR2004 - sixteen kinds of these
         module = _zstd()
         if module is None:
             raise missing_package("Zstandard files need the package backports.zstd", "zstd")
@@ -231,7 +250,7 @@ def damage_errors() -> tuple[type[Exception], ...]:
 
 def missing_package(what: str, extra: str) -> IMIconnectRequestError:
     """Return the error that says which extra of this package is to be installed."""
-    return IMIconnectRequestError(f"{what}: pip install 'airflow-imiconnect[{extra}]'. Nothing was sent.")
+    return IMIconnectRequestError(f"{what}: pip install 'airflow-imiconnect[{extra}]'")
 
 
 def decode(data: bytes, where: str, first_line: int = 1) -> str:

@@ -38,7 +38,7 @@ def read_json(source: InputFile) -> Iterator[RawRecord]:
             for number, record in enumerate(_document(_events(text), source.where), start=1):
                 text.begin_record()
                 yield raw_record(f"{source.where}, record {number}", record)
-        except (ijson.JSONError, UnfitTextError) as error:
+        except (ijson.JSONError, UnfitTextError, UnicodeDecodeError) as error:
             problem = error
         else:
             return

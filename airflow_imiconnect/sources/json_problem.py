@@ -40,6 +40,8 @@ def explain(source: InputFile, error: Exception) -> IMIconnectInvalidRecordError
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8 from here on; save the file as UTF-8"
     words = _YAJLS_WORDS.match(str(error))
     if words and "overflow" in words[1]:
         return "a number is too long: write it as a text"
@@ -51,7 +53,7 @@ def _breaks_at(source: InputFile, start: int | None, step: int) -> int:
     tokens = ijson.sendable_list()
     parser = ijson.basic_parse_coro(tokens, use_float=True)
     offset = 0
-    with source.open_text(again=True) as file, suppress(ijson.JSONError):
+    with source.open_text(again=True) as file, suppress(ijson.JSONError, UnicodeDecodeError):
         while block := file.read(BLOCK if start is None else max(step, min(BLOCK, start - offset))):
             parser.send(block)
             tokens.clear()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from decimal import Decimal
 
 from airflow_imiconnect.attributes import RepeatedKey
 
@@ -13,7 +15,13 @@ def _object(pairs: list[tuple[str, object]]) -> object:
     return members if len(members) == len(pairs) else RepeatedKey(pairs)
 
 
-JSON = json.JSONDecoder(object_pairs_hook=_object)
+def _number(text: str) -> float | Decimal:
+    """Read a number with a fraction or an exponent; one of more digits than a float holds keeps them all."""
+    return float(text) if len(text) <= _EXACT else Decimal(text)
+
+
+_EXACT = sys.float_info.dig
+JSON = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number)
 
 
 def json_problem(error: ValueError | RecursionError) -> tuple[int, int, str]:

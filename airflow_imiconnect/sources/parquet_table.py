@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
+from airflow_imiconnect.attributes import Unreadable
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.sources.files import BLOCK, InputFile, missing_package
 from airflow_imiconnect.sources.raw import MAX_RECORD_BYTES, RawRecord
@@ -26,13 +27,17 @@ def read_parquet(source: InputFile, options: TableOptions) -> Iterator[RawRecord
     number = 0
     with source.open() as file, _frugal(arrow):
         try:
-            for number, record in enumerate(_records(arrow, file, source.where, options), start=1):
-                yield RawRecord(f"{source.where}, row {number}", record)
+            for number, (record, size) in enumerate(_records(arrow, file, source.where, options), start=1):
+                problem = _TOO_LONG if size > MAX_RECORD_BYTES else None
+                yield RawRecord(f"{source.where}, row {number}", None if problem else record, problem)
         except (arrow.ArrowException, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk or the network, not the content
             where = f"{source.where}, after row {number}" if number else source.where
             raise IMIconnectInvalidRecordError(where, f"no Parquet, or damaged ({type(error).__name__})") from None
+
+
+_TOO_LONG = f"the row is longer than {MAX_RECORD_BYTES} bytes, which no record is"
 
 
 def _pyarrow(where: str) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -54,24 +59,40 @@ def _frugal(arrow: Any) -> Iterator[None]:  # noqa: ANN401 - as above
         arrow.set_memory_pool(usual)
 
 
-def _records(arrow: Any, file: IO[bytes], where: str, options: TableOptions) -> Iterator[object]:  # noqa: ANN401
+def _records(arrow: Any, file: IO[bytes], where: str, options: TableOptions) -> Iterator[tuple[object, int]]:  # noqa: ANN401
+    """Yield the record of each row and, where it may be too long, its size."""
     table = arrow.parquet.ParquetFile(file, buffer_size=BLOCK, pre_buffer=False, page_checksum_verification=True)
+    rows_at_once = _rows_at_once(table.metadata)
+    if not rows_at_once:
+        raise IMIconnectInvalidRecordError(where, _TOO_LONG)
     columns = Columns(table.schema_arrow.names, where, options)
-    for batch in table.iter_batches(_rows_at_once(table.metadata), use_threads=False):
-        cells = [_values(arrow, column) for column in batch.columns]
-        yield from map(columns.record, zip(*cells, strict=True))
+    for batch in table.iter_batches(rows_at_once, use_threads=False):
+        is_long = batch.nbytes > MAX_RECORD_BYTES
+        for cells in zip(*(_values(arrow, column) for column in batch.columns), strict=True):
+            yield columns.record(cells), sum(len(cell) for cell in cells if isinstance(cell, str)) if is_long else 0
 
 
-def _values(arrow: Any, column: Any) -> list[object]:  # noqa: ANN401 - as above
+def _values(arrow: Any, column: Any) -> Sequence[object]:  # noqa: ANN401 - as above
     kind = column.type
     if arrow.types.is_timestamp(kind) and kind.unit == "ns":  # Python's datetime ends at the microsecond
         column = column.cast(arrow.timestamp("us", kind.tz), safe=False)
-    values: list[object] = column.to_pylist()
+    try:
+        values: list[object] = column.to_pylist()
+    except (ValueError, ArithmeticError, LookupError):
+        return [_value(cell) for cell in column]
     return values
 
 
-def _rows_at_once(metadata: Any) -> int:  # noqa: ANN401 - pyarrow has no types
-    """Return how many rows are decoded together: few, where rows are long."""
+def _value(cell: Any) -> object:  # noqa: ANN401 - as above
+    try:
+        value: object = cell.as_py()
+    except (ValueError, ArithmeticError, LookupError):  # a date after the year 9999, a text that is not UTF-8
+        return Unreadable()
+    return value
+
+
+def _rows_at_once(metadata: Any) -> int:  # noqa: ANN401 - as above
+    """Return how many rows are decoded together: few, where rows are long, and none where no record is as long."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     longest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
-    return max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(1, longest)))
+    return 0 if longest > MAX_RECORD_BYTES else max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(1, longest)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -63,7 +64,7 @@ class Columns:
         self._id_index = id_index
         self._constant = dict(options.attributes)
         self.names: list[str | None] = [options.columns.get(name, name) for name in head]
-        self.names[id_index] = None
+        self.names[id_index] = options.columns.get(head[id_index])  # as an attribute too, where it is asked for
         self._check(head, position, options)
 
     def __len__(self) -> int:
@@ -90,14 +91,14 @@ class Columns:
             "attributes gives it, and a column does: leave the column out with columns={…: None}",
         )
         if "" in given:
-            raise IMIconnectInvalidRecordError(position, "a column has no name")
+            raise IMIconnectInvalidRecordError(position, "a column has no name: leave it out with columns={'': None}")
 
 
 _EMPTY = (None, "")
 
 
 def _twice(names: list[str]) -> list[str]:
-    return sorted({name for name in names if name and names.count(name) > 1})
+    return sorted(name for name, count in Counter(names).items() if name and count > 1)
 
 
 def _refuse(position: str, names: Sequence[str], reason: str) -> None:

@@ -190,3 +190,31 @@ def test_with_context_keeps_what_the_error_knows():
 def test_half_a_character_in_a_customer_id_is_refused():
     with pytest.raises(RecordProblem, match="half a character"):
         AppProfile.from_record({"customerId": "C7\ud83d", "Attributes": {}})
+
+
+class Crn(str):
+    __slots__ = ()
+
+
+class Customer(Enum):
+    ANA = "C1"
+
+
+@pytest.mark.parametrize("customer_id", [Crn("C1"), Customer.ANA])
+def test_a_customer_id_is_a_plain_text_whatever_it_was(customer_id):
+    profile = AppProfile.from_record({"customerId": customer_id, "Attributes": {}})
+    assert (type(profile.customer_id), profile.customer_id) == (str, "C1")
+
+
+def test_early_dates_have_four_digits_for_the_year():
+    assert to_strings({"day": date(1, 1, 1), "last_opened": date(99, 1, 2)}) == {
+        "day": "0001-01-01 00:00:00", "last_opened": "0099-01-02T00:00:00.000Z",
+    }  # fmt: skip
+
+
+def test_a_field_in_a_message_is_short_and_in_one_line():
+    error = errors.IMIconnectInvalidRecordError(
+        "a.jsonl, line 1", "is wrong", field="x\nerror: forged\x1b[31m" + "y" * 10_000
+    )
+    assert str(error).startswith("a.jsonl, line 1: x error: forged [31myyy")
+    assert len(str(error)) < 200

@@ -139,6 +139,55 @@ def test_a_file_that_changes_between_check_and_sending_sends_nothing(storage, si
     assert not sim.calls
 
 
+def test_a_file_that_is_named_in_several_ways_is_read_once(tmp_path, sim):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(record(1)) + "\n")
+    (tmp_path / "link.jsonl").symlink_to(path)
+    names = [
+        str(path),
+        f"file://{path}",
+        f"local://{path}",
+        f"{tmp_path}//a.jsonl",
+        str(tmp_path / "link.jsonl"),
+        str(tmp_path),
+    ]
+    assert IMIconnectCreateAppProfileOperator(task_id="submit", path=names).execute({"ti": Ti()})["accepted"] == 1
+
+
+def test_links_are_followed_and_pipes_are_not(tmp_path):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / f"{folder.name}.jsonl").write_text("x")
+    (inside / "file.jsonl").symlink_to(outside / "out.jsonl")
+    (inside / "folder").symlink_to(outside)
+    (inside / "circle").symlink_to(inside)
+    (inside / "nothing").symlink_to(tmp_path / "nothing")
+    os.mkfifo(inside / "pipe.jsonl")
+    names = [str(file).removeprefix(f"{inside}/") for file in input_files([inside])]
+    assert names == ["file.jsonl", "in.jsonl"], "what the folder leads to is the file that file.jsonl is"
+    (inside / "file.jsonl").unlink()
+    assert len(input_files([inside])) == 2
+
+
+def test_an_empty_object_that_shows_a_folder_is_no_file(s3_url, monkeypatch):
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    extra = {"endpoint_url": s3_url, "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "planted-id", "password": "planted-key", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_S3", json.dumps(connection))
+    client = boto3.client(
+        "s3", endpoint_url=s3_url, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
+    )
+    client.create_bucket(Bucket="folders")
+    for key in ("in/", "in/2026/", "in/2026/a.jsonl"):
+        client.put_object(Bucket="folders", Key=key, Body=b"")
+    for path in ("in", "in/**"):
+        assert [str(file) for file in input_files([f"s3://aws_s3@folders/{path}"])] == [
+            "s3://aws_s3@folders/in/2026/a.jsonl"
+        ]
+    client.close()
+
+
 def test_a_storage_whose_provider_is_missing_names_it():
     with pytest.raises(IMIconnectInvalidRecordError, match="pip install 'apache-airflow-providers-google'"):
         storage_path("gs://bucket/key")

@@ -78,6 +78,45 @@ def test_columns_and_constants_are_for_tables(write):
     assert error_of(write("a.json", "[]"), columns={"a": "b"}).startswith(message)
 
 
-def test_a_quote_that_is_never_closed_is_an_error_within_bounded_memory(write):
-    path = write("a.csv", 'customerId,x\nC1,1\nC2,"planted' + "planted\n" * 100_000)
-    assert error_of(path).startswith(", line 3: no valid CSV")
+@pytest.mark.parametrize(
+    ("times", "message"), [(100, "no valid CSV: unexpected end of data"), (300_000, "the row is longer")]
+)
+def test_a_quote_that_is_never_closed_is_an_error_within_bounded_memory(write, times, message):
+    path = write("a.csv", 'customerId,x\nC1,1\nC2,"planted' + "planted\n" * times)
+    assert error_of(path).startswith(f", line 3: {message}")
+
+
+def test_a_head_may_hold_line_ends(write):
+    path = write("a.csv", 'customerId,"Address\n(street, city)"\nC1,Main St\nC2,"Elm, St"\n')
+    assert [(raw.position.split(", ")[1], raw.record) for raw in read(path)] == [
+        ("line 3", {"customerId": "C1", "Attributes": {"Address\n(street, city)": "Main St"}}),
+        ("line 4", {"customerId": "C2", "Attributes": {"Address\n(street, city)": "Elm, St"}}),
+    ]
+    assert records(write("b.csv", 'customerId;"E-\nMail"\nC1;x\n'), columns={"E-\nMail": "email"}) == [
+        {"customerId": "C1", "Attributes": {"email": "x"}}
+    ]
+    assert records(write("c.csv", '"the\nid";x\n1;2\n'), customer_id_column="the\nid")[0]["customerId"] == "1"
+
+
+@pytest.mark.parametrize("head", ["\tcustomerId\n0\tC1\n", "customerId\t\nC1\t\n"])
+def test_a_tab_is_never_a_part_of_the_id(write, head):
+    assert error_of(write("a.csv", head)).startswith(", line 1: a column has no name")
+    assert records(write("a.csv", head), columns={"": None}) == [{"customerId": "C1", "Attributes": {}}]
+
+
+def test_many_columns_take_no_longer_than_their_number(write):
+    names = [f"column{number}" for number in range(60_000)]
+    path = write("a.csv", ",".join(["customerId", *names]) + "\n" + ",".join(["C1", *["x"] * len(names)]) + "\n")
+    (record,) = records(path)
+    assert len(record["Attributes"]) == 60_000
+
+
+def test_the_ids_column_is_an_attribute_too_where_columns_names_it(write):
+    path = write("a.csv", "CRN,x\nC1,1\n")
+    assert records(path, customer_id_column="CRN", columns={"CRN": "crn"}) == [
+        {"customerId": "C1", "Attributes": {"crn": "C1", "x": "1"}}
+    ]
+
+
+def test_rows_of_endless_short_cells_are_an_error_within_bounded_memory(write):
+    assert error_of(write("a.csv", "customerId,x\nC1" + ',"a\n"' * 300_000)).startswith(", line 2: the row is longer")

@@ -9,6 +9,7 @@ import pytest
 from backports import zstd
 from source_tools import error_of, read, records
 
+from airflow_imiconnect.batches import check_records
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.sources import FileSource, files
 
@@ -204,3 +205,52 @@ def test_the_fraction_tells_how_far_it_is(write):
         if not number % 5000:
             fractions.append(round(source.fraction, 1))
     assert fractions == [0.1, 0.3, 0.6, 0.8]
+
+
+def test_nothing_is_read_again_once_one_of_several_files_has_changed(write):
+    first, second = write("a.jsonl", LINE * 10), write("b.jsonl", LINE * 10)
+    source = FileSource([first, second])
+    assert len(list(source)) == 20
+    second.write_text(LINE * 11)
+    with pytest.raises(IMIconnectInvalidRecordError, match=r"b.jsonl: the file has changed"):
+        next(iter(source))
+    second.unlink()
+    with pytest.raises(IMIconnectInvalidRecordError, match=r"b.jsonl: the file has changed"):
+        next(iter(source))
+
+
+def test_the_fraction_begins_anew_when_the_files_are_read_again(write):
+    source = FileSource([write(f"{n}.jsonl", LINE * 1000) for n in range(5)])
+    list(source)
+    next(iter(source))
+    assert source.fraction < 0.3
+
+
+@pytest.mark.parametrize("bad", [b"\xc0\x80", b"\xed\xa0\x80", b"\xf7\xbf\xbf\xbf", b"\xf4\x90\x80\x80"])
+@pytest.mark.parametrize("size", [10, 5_000_000])
+def test_text_that_is_nearly_utf_8_is_told_with_its_place(write, bad, size):
+    filler = b'{"customerId": "C1", "Attributes": {}},\n' * (size // 40)
+    assert "not UTF-8" in error_of(write("a.json", b"[" + filler + b'{"a": "' + bad + b'"}]'))
+    assert "not UTF-8" in error_of(write("b.json", b'[{"' + bad + b'": ""}]'))
+
+
+def test_a_circle_of_links_and_a_name_that_is_too_long(tmp_path):
+    (tmp_path / "a.json").symlink_to(tmp_path / "b.json")
+    (tmp_path / "b.json").symlink_to(tmp_path / "a.json")
+    assert "the file cannot be opened" in error_of(tmp_path / "a.json")
+    assert "the file cannot be opened" in error_of(tmp_path / ("x" * 300 + ".json"))
+
+
+def test_zstandard_with_a_frame_without_data_first(write):
+    skippable = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"pzst"
+    assert records(write("a.jsonl", skippable + zstd.compress(LINE.encode()))) == [RECORD]
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [("12345678901234567.89", "12345678901234567.89"), ("1e23", "100000000000000000000000"), ("5.0", "5"), ("1.5", "1.5"),
+     ("9007199254740993.0", "9007199254740993.0"), ("-0.25", "-0.25"), ("1e-7", "0.0000001")],
+)  # fmt: skip
+def test_numbers_are_sent_as_they_are_written(write, text, sent):
+    (record,) = check_records(FileSource([write("a.jsonl", f'{{"customerId": "C1", "Attributes": {{"x": {text}}}}}')]))
+    assert record.attributes == {"x": sent}

@@ -2,6 +2,7 @@
 
 import builtins
 import datetime as dt
+import tracemalloc
 from decimal import Decimal
 
 import pyarrow as pa
@@ -78,6 +79,44 @@ def test_nested_columns_are_problems_of_their_records(table):
     assert problems == [
         f"{path}, row 1: Attributes.x: is an object: nested values are not allowed, attributes are flat"
     ]
+
+
+def problems_of(path):
+    problems = []
+    kept = list(check_records(FileSource([path]), on_problem=lambda _, error: problems.append(str(error))))
+    return [record.customer_id for record in kept], [problem.removeprefix(f"{path}, ") for problem in problems]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pa.array([0, 10_000_000], pa.date32()),
+        pa.array([0, 2**62], pa.timestamp("us")),
+        pa.array([1_000, 1], pa.duration("ns")).cast(pa.duration("ns")),
+        pa.Array.from_buffers(pa.string(), 2, pa.array([b"ok", b"\xff\xfe"], pa.binary()).buffers()),
+    ],
+    ids=["date", "timestamp", "duration", "text"],
+)
+def test_what_python_cannot_hold_is_a_problem_of_its_row(table, bad):
+    path = table({"customerId": ["C1", "C2"], "x": bad})
+    kept, problems = problems_of(path)
+    assert "row 2: Attributes.x: is a " in problems[-1]
+    assert kept in (["C1"], [])
+
+
+def test_a_file_of_rows_that_are_no_records_is_refused_unread(table):
+    path = table({"customerId": ["C1"], "x": ["planted" * 15_000_000]})
+    tracemalloc.start()
+    assert error_of(path).startswith(": the row is longer than")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_a_row_that_is_too_long_is_a_problem_of_its_own(table):
+    kept, problems = problems_of(table({"customerId": ["C1", "C2", "C3"], "x": ["a", "planted" * 300_000, "b"]}))
+    assert kept == ["C1", "C3"]
+    assert problems == ["row 2: the row is longer than 1048576 bytes, which no record is"]
 
 
 def test_damaged_files_are_told_with_their_place(table):
