@@ -19,7 +19,8 @@ class RetryPolicy:
     :param max_attempts: calls in all, the first one included; "too many calls" is bounded by time alone, since all
         calls slow down for it
     :param max_seconds: no wait that would end later than this after the first call
-    :param first_wait: the longest wait after the first failure, in seconds; it doubles each time
+    :param first_wait: the longest wait after the first failure, in seconds; it doubles each time, not for "too
+        many calls"
     :param longest_wait: where the doubling ends, in seconds
     :param longest_retry_after: a longer Retry-After of the service is cut to this many seconds
     """
@@ -43,7 +44,8 @@ class RetryPolicy:
             return None
         if attempt >= self.max_attempts and not isinstance(error, IMIconnectRateLimitError):
             return None
-        wait = chance * min(self.longest_wait, self.first_wait * 2.0 ** min(attempt - 1, 30))
+        doublings = 0 if isinstance(error, IMIconnectRateLimitError) else min(attempt - 1, 30)
+        wait = chance * min(self.longest_wait, self.first_wait * 2.0**doublings)
         wait += self.asked_for(error)  # jitter on top: never earlier than asked for
         return wait if elapsed + wait <= self.max_seconds else None
 

@@ -121,7 +121,8 @@ class Watch:
             transid = self._waiting.popleft()
             status = None
             try:
-                await asyncio.sleep(self._pace.turn())
+                for seconds in self._pace.pauses():
+                    await asyncio.sleep(seconds)
                 status = await ask(transid)
                 self._pace.speed_up()
             except IMIconnectRateLimitError as error:
