@@ -23,7 +23,7 @@ from airflow_imiconnect.pace import Pace
 from airflow_imiconnect.paths import storage_path
 from airflow_imiconnect.progress import Progress
 from airflow_imiconnect.protocol import CREATE, MAX_RECORDS_PER_CALL, Operation
-from airflow_imiconnect.rejects import RejectsFile, with_records
+from airflow_imiconnect.rejects import RejectsFile
 from airflow_imiconnect.result import SubmissionResult
 from airflow_imiconnect.retry import PollPolicy, RetryPolicy
 from airflow_imiconnect.sources import RawRecord, TableOptions
@@ -302,7 +302,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             raise IMIconnectError(f"{words} Another try sends nothing again where resume is on, and waits on.")
         before = submission["rejects"]
         with RejectsFile(self._rejects_path(), owner_of(context), keep=before is not None) as rejects:
-            for failed, record in with_records(list(outcome.failed_records), self._records_again()):
+            for failed, record in outcome.failed_records.with_records(self._records_again()):
                 rejects.add_failed(failed, record)
         uri = rejects.uri or before
         result = submission | {"rejects": uri, "outcome": outcome.to_json(uri)}
