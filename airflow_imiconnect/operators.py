@@ -159,13 +159,13 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             return submission
         publish(context, submission)  # whatever becomes of the waiting: a transid that is lost cannot be found again
         completion = self._completion(submission)
-        deadline = Deadline.of(started, self._timeout(), self.execution_timeout)
+        deadline = Deadline.of(self._timeout(), self.execution_timeout, started)
         if self.deferrable and completion.transactions.transids:
             self.defer(
                 trigger=completion.trigger(deadline),
                 method_name="execute_complete",
                 kwargs={"submission": submission, "limit": deadline.limit},
-                timeout=deadline.backstop,
+                timeout=deadline.backstop(completion.policy),
             )
         result = self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
         self._finish(ledger)

@@ -7,6 +7,7 @@ Pure: nothing here sleeps or calls.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectRateLimitError, IMIconnectTransientError
 
@@ -81,3 +82,19 @@ class PollPolicy:
         longest = 2 * self.poll_interval if self.max_poll_interval is None else self.max_poll_interval
         eased = min(longest, self.poll_interval * 1.5 ** min(max(0, quiet_rounds - _PATIENT_ROUNDS), 30))
         return max(eased * (1 - chance / 5), asked_for)
+
+    def limit(self, deadline: float) -> Limit:
+        """Return when waiting ends: within a poll of the deadline."""
+        return Limit(deadline, deadline + self.poll_interval)
+
+
+class Limit(NamedTuple):
+    """
+    When waiting ends.
+
+    :param at: the deadline, in seconds since 1970
+    :param latest: up to when a round of questions may go on that still finds transactions finished
+    """
+
+    at: float
+    latest: float
