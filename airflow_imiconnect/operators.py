@@ -11,7 +11,14 @@ from typing import Any, ClassVar, Literal
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, Context, ObjectStoragePath, conf
 
 from airflow_imiconnect.batches import CheckedRecord, check_records, make_batches
-from airflow_imiconnect.completion import Completion, Deadline, check_waiting, report, still_waiting
+from airflow_imiconnect.completion import (
+    Completion,
+    Deadline,
+    check_waiting,
+    report,
+    sending_nothing_again,
+    still_waiting,
+)
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.events import TimedOut
 from airflow_imiconnect.hooks import IMIconnectHook
@@ -158,6 +165,13 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             self._finish(ledger)
             return submission
         publish(context, submission)  # whatever becomes of the waiting: a transid that is lost cannot be found again
+        with sending_nothing_again(resumes=self._store(context) is not None):
+            result = self._wait(context, submission, started)
+        self._finish(ledger)
+        return result
+
+    def _wait(self, context: Context, submission: dict[str, Any], started: float) -> dict[str, Any]:
+        """Wait here, or leave it to the trigger; ``timeout`` begins now, ``execution_timeout`` began with the task."""
         completion = self._completion(submission)
         deadline = Deadline.of(self._timeout(), self.execution_timeout, started)
         if self.deferrable and completion.transactions.transids:
@@ -167,9 +181,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
                 kwargs={"submission": submission, "limit": deadline.limit},
                 timeout=deadline.backstop(completion.policy),
             )
-        result = self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
-        self._finish(ledger)
-        return result
+        return self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
 
     def execute_complete(
         self,
@@ -188,7 +200,9 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         """
         submission = published(context) if submission is None else submission
         completion = self._completion(submission)
-        result = self._complete(context, submission, completion.after(event), limit)
+        with sending_nothing_again(resumes=self._store(context) is not None):
+            completion.find_connection()
+            result = self._complete(context, submission, completion.after(event), limit)
         self._finish(self._ledger(context, completion.hook))
         return result
 
@@ -290,6 +304,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             self.max_concurrency,
             self.tolerated_codes,
             self.log,
+            self.requests_per_second,
         )
 
     def _complete(
@@ -299,7 +314,8 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             words = f"{self.task_id} has reached its {limit}. {still_waiting(outcome, len(submission['transids']))}"
             if limit == "execution_timeout":
                 raise AirflowTaskTimeout(words)
-            raise IMIconnectError(f"{words} Another try sends nothing again where resume is on, and waits on.")
+            on = " Another try sends nothing again, and waits on." if self._store(context) is not None else ""
+            raise IMIconnectError(words + on)
         before = submission["rejects"]
         with RejectsFile(self._rejects_path(), owner_of(context), keep=before is not None) as rejects:
             for failed, record in outcome.failed_records.with_records(self._records_again()):
