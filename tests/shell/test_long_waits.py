@@ -217,8 +217,9 @@ def test_a_worker_that_goes_on_and_does_not_find_the_connection_looks_again(simu
 
 @BOTH
 def test_the_timeout_begins_with_the_waiting(simulator, deferrable):
-    simulator(latency=0.3)
-    assert run(operator(deferrable, timeout=0.9, max_concurrency=1))["outcome"]["succeeded"] == 3, "0.9 s to submit"
+    simulator(latency=0.5, queue_time=2.5)
+    result = run(operator(deferrable, timeout=3.2, max_concurrency=1))
+    assert result["outcome"]["succeeded"] == 3, "it took 1.5 s to submit them, and 4 s until they were finished"
 
 
 @BOTH
