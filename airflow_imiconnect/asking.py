@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_imiconnect.models import TransactionStatus
 from airflow_imiconnect.pace import Pace
-from airflow_imiconnect.retry import PollPolicy
+from airflow_imiconnect.retry import Limit, PollPolicy
 from airflow_imiconnect.settings import Settings
 from airflow_imiconnect.status_client import StatusClient
 from airflow_imiconnect.waiting import Watch
@@ -25,25 +25,28 @@ class Questions:
     :param settings: what the connection says
     :param max_concurrency: status calls in flight
     :param log: where progress goes; a logger
+    :param requests_per_second: the most calls that start in a second; None for what the connection says
     """
 
     settings: Settings
     max_concurrency: int
     log: Any
+    requests_per_second: float | None = None
 
     def watch(self, transids: Sequence[str], on_finished: Callable[[TransactionStatus], None]) -> Watch:
         """Return what waits for the transactions; ``on_finished`` is handed each of them once."""
-        pace = Pace(self.settings.requests_per_second)
+        pace = Pace(self.requests_per_second or self.settings.requests_per_second)
         return Watch(transids, on_finished, max_concurrency=self.max_concurrency, pace=pace)
 
-    async def ask_once(self, watch: Watch, seconds: float) -> None:
-        """Ask one round, for so many seconds at most; raises as Watch.ask_round does."""
+    async def ask_once(self, watch: Watch, limit: Limit, *, thorough: bool) -> None:
+        """Ask one round, or until each was answered for; raises as Watch does."""
         async with StatusClient(self.settings) as client:
-            await watch.ask_round(client.get_profile_status, max(seconds, 1.0))
+            ask = watch.ask_all if thorough else watch.ask_round
+            await ask(client.get_profile_status, limit)
         self._tell(watch)
 
-    async def until_finished(self, watch: Watch, policy: PollPolicy, deadline: float) -> bool:
-        """Ask round after round; return whether all were finished before the deadline; raises as Watch does."""
+    async def until_finished(self, watch: Watch, policy: PollPolicy, limit: Limit) -> bool:
+        """Ask round after round; return whether all were finished in time; raises as Watch does."""
         told = time.monotonic()
 
         def tell(watch: Watch) -> None:
@@ -53,7 +56,7 @@ class Questions:
                 self._tell(watch)
 
         async with StatusClient(self.settings) as client:
-            return await watch.until_finished(client.get_profile_status, policy, deadline, tell)
+            return await watch.until_finished(client.get_profile_status, policy, limit, tell)
 
     def _tell(self, watch: Watch) -> None:
         if watch.passing_errors:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from airflow.providers.common.compat.sdk import Context
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowTaskTimeout,
+    Context,
+)
 
 from airflow_imiconnect import events
-from airflow_imiconnect.errors import IMIconnectTransientError
-from airflow_imiconnect.events import TimedOut
+from airflow_imiconnect.errors import IMIconnectPermanentError
+from airflow_imiconnect.events import TimedOut, UnknownOutcomeError
 from airflow_imiconnect.outcome import Outcome, Transactions
 from airflow_imiconnect.retry import PollPolicy
 from airflow_imiconnect.tasks import publish
@@ -27,8 +33,10 @@ if TYPE_CHECKING:
     from airflow_imiconnect.triggers import IMIconnectProfileStatusTrigger
 
 _T = TypeVar("_T")
+_E = TypeVar("_E", bound=BaseException)
 _BACKSTOP = 60.0  # seconds after which Airflow ends a deferral itself, should no triggerer keep the deadline
-_ASKED_AGAIN = 120.0  # seconds for asking again, in the worker, about transactions that are finished
+_PATIENCE = 120.0  # seconds without any news after which asking again about finished transactions is given up
+_LOOK_UP_PAUSES = (5.0,) * 24  # seconds between look-ups of a connection that was there before
 
 
 class Deadline(NamedTuple):
@@ -43,17 +51,21 @@ class Deadline(NamedTuple):
     limit: str
 
     @classmethod
-    def of(cls, started: float, timeout: float, execution_timeout: timedelta | None) -> Deadline:
-        """Return the earlier one of the two limits."""
-        deadlines = [cls(started + timeout, "timeout")]
+    def of(cls, timeout: float, execution_timeout: timedelta | None, started: float) -> Deadline:
+        """
+        Return the earlier one of two limits.
+
+        :param timeout: seconds from now: the waiting begins
+        :param execution_timeout: the whole task's, from ``started`` on
+        """
+        deadlines = [cls(time.time() + timeout, "timeout")]
         if execution_timeout is not None:
             deadlines.append(cls(started + execution_timeout.total_seconds(), "execution_timeout"))
         return min(deadlines)
 
-    @property
-    def backstop(self) -> timedelta:
-        """The timeout of the deferral itself."""
-        return timedelta(seconds=max(0.0, self.at - time.time()) + _BACKSTOP)
+    def backstop(self, policy: PollPolicy) -> timedelta:
+        """Return the timeout of the deferral itself: after the trigger must have ended."""
+        return timedelta(seconds=max(0.0, policy.limit(self.at).latest - time.time()) + _BACKSTOP)
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ class Completion:
     :param max_concurrency: status calls in flight
     :param tolerated_codes: codes of failed records that fail no task
     :param log: where progress goes
+    :param requests_per_second: the most calls that start in a second; None for what the connection says
     """
 
     transactions: Transactions
@@ -75,13 +88,14 @@ class Completion:
     max_concurrency: int
     tolerated_codes: Collection[str | int]
     log: Any
+    requests_per_second: float | None = None
 
     @property
     def questions(self) -> Questions:
         """How the service is asked."""
         from airflow_imiconnect.asking import Questions  # noqa: PLC0415 - httpx takes its time, and parsing needs none
 
-        return Questions(self.hook.settings, self.max_concurrency, self.log)
+        return Questions(self.hook.settings, self.max_concurrency, self.log, self.requests_per_second)
 
     def new_outcome(self) -> Outcome:
         """Return the outcome before anything is known."""
@@ -89,7 +103,13 @@ class Completion:
 
     def in_worker(self, deadline: Deadline) -> Outcome | TimedOut:
         """Wait here; raises IMIconnectPermanentError where asking again cannot help."""
-        return self._ask(self.transactions.transids, self.new_outcome(), self.policy, deadline.at)
+        outcome, questions = self.new_outcome(), self.questions
+        watch = questions.watch(self.transactions.transids, outcome.add)
+        try:
+            run_aside(questions.until_finished(watch, self.policy, self.policy.limit(deadline.at)))
+        except AirflowTaskTimeout as end:
+            raise naming_what_waits(end, watch) from None
+        return timed_out(watch) if watch.left else outcome
 
     def trigger(self, deadline: Deadline) -> IMIconnectProfileStatusTrigger:
         """Return the trigger that waits instead; raises IMIconnectError where the connection cannot be right."""
@@ -103,6 +123,7 @@ class Completion:
             poll_interval=self.policy.poll_interval,
             max_poll_interval=self.policy.max_poll_interval,
             max_concurrency=self.max_concurrency,
+            requests_per_second=self.requests_per_second,
         )
 
     def after(self, event: object) -> Outcome | TimedOut:
@@ -116,25 +137,40 @@ class Completion:
             return told
         outcome = self.new_outcome()
         outcome.add_succeeded(told.records)
-        policy = PollPolicy(min(self.policy.poll_interval, 5.0))
-        answer = self._ask(told.partial, outcome, policy, time.time() + _ASKED_AGAIN)
-        if isinstance(answer, TimedOut):
-            raise IMIconnectTransientError(
+        if not told.partial:
+            return outcome
+        self.find_connection()
+        unknown = self._ask_patiently(told.partial, outcome)
+        if unknown:
+            raise UnknownOutcomeError(
                 f"All transactions are finished, and records failed in {len(told.partial)} of them; which records, "
-                f"could not be asked within {_ASKED_AGAIN:g} s. Another try asks again."
+                f"could not be asked of {unknown}: for {_PATIENCE:g} s no answer came. Another try asks again."
             )
-        return answer
+        return outcome
 
-    def _ask(
-        self, transids: Collection[str], outcome: Outcome, policy: PollPolicy, deadline: float
-    ) -> Outcome | TimedOut:
-        if not transids:
-            return outcome
-        questions = self.questions
-        watch = questions.watch(tuple(transids), outcome.add)
-        if run_aside(questions.until_finished(watch, policy, deadline)):
-            return outcome
-        return timed_out(watch)
+    def _ask_patiently(self, transids: Sequence[str], outcome: Outcome) -> int:
+        """Ask about finished transactions for as long as there are answers; return how many stay without one."""
+        questions, policy = self.questions, PollPolicy(min(self.policy.poll_interval, 5.0))
+        watch = questions.watch(transids, outcome.add)
+        before = watch.left + 1
+        while 0 < watch.left < before:
+            before = watch.left
+            run_aside(questions.until_finished(watch, policy, policy.limit(time.time() + _PATIENCE)))
+        return watch.left
+
+    def find_connection(self) -> None:
+        """
+        Look for a connection that was there before; "not found" may pass, since Airflow says so of passing errors too.
+
+        :raises AirflowNotFoundException: it is not there for two minutes
+        """
+        for pause in _LOOK_UP_PAUSES:
+            with suppress(AirflowNotFoundException):
+                _ = self.hook.settings
+                return
+            self.log.warning("The connection could not be found, and is looked for again.")
+            time.sleep(pause)
+        _ = self.hook.settings
 
 
 def run_aside(coroutine: Coroutine[Any, Any, _T]) -> _T:
@@ -144,28 +180,37 @@ def run_aside(coroutine: Coroutine[Any, Any, _T]) -> _T:
     Airflow ends a task by an exception out of a signal handler (execution_timeout, a kill from the page). Raised within
     an event loop it can be lost there; raised here it is not, and it ends the coroutine too.
     """
-    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
-
-    async def main() -> _T:
-        task = asyncio.current_task()
-        assert task  # noqa: S101 - there is one, in a coroutine
-        running.append((asyncio.get_running_loop(), task))
-        return await coroutine
-
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(coroutine)
     with ThreadPoolExecutor(1, "imiconnect") as thread:
-        future = thread.submit(lambda: asyncio.run(main()))
+        future = thread.submit(_run, loop, task)
         try:
             return future.result()
         except BaseException:
-            for loop, task in running:
-                with suppress(RuntimeError):  # it has ended by itself, and its loop is closed
-                    loop.call_soon_threadsafe(task.cancel)
+            with suppress(RuntimeError):  # it has ended by itself, and its loop is closed
+                loop.call_soon_threadsafe(task.cancel)
             raise
+
+
+def _run(loop: asyncio.AbstractEventLoop, task: asyncio.Task[_T]) -> _T:
+    """Run a task to its end. Unlike asyncio.run it waits for no thread that still looks up a host's name."""
+    try:
+        return loop.run_until_complete(task)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 def timed_out(watch: Watch) -> TimedOut:
     """Say what is still waited for."""
     return TimedOut(watch.left, watch.first(events.NAMED_TRANSIDS))
+
+
+def naming_what_waits(end: _E, watch: Watch | None) -> _E:
+    """Return the error with which Airflow ends a task, and in its words what still waits."""
+    if watch is None or not watch.left:
+        return end
+    return type(end)(f"{end} {still_waiting(timed_out(watch), watch.total)}")
 
 
 def still_waiting(timed_out: TimedOut, total: int) -> str:
@@ -175,6 +220,27 @@ def still_waiting(timed_out: TimedOut, total: int) -> str:
         "Code 7600 means that IMIconnect still has them in its queue, or that the id is wrong: "
         "check the app's queue in IMIconnect and, if the ids are right, give a longer timeout."
     )
+
+
+@contextmanager
+def sending_nothing_again(*, resumes: bool) -> Iterator[None]:
+    """
+    Wait for what this very task has submitted: where another try would submit all of it again, there must be none.
+
+    :param resumes: whether another try knows what was submitted
+    """
+    try:
+        yield
+    except AirflowFailException:
+        raise
+    except (Exception, AirflowTaskTimeout) as error:
+        if resumes:
+            raise
+        words = str(error) if isinstance(error, AirflowException | AirflowTaskTimeout) else type(error).__name__
+        raise IMIconnectPermanentError(
+            f"{words} There is no other try, for it would send everything again: resume is off, it needs Airflow 3.3. "
+            "The transactions are in XCom return_value: IMIconnectProfileStatusSensor waits for them."
+        ) from error
 
 
 def report(

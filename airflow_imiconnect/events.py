@@ -17,14 +17,13 @@ from typing import Any, NamedTuple
 from airflow_imiconnect import errors
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectRequestError
 from airflow_imiconnect.models import TransactionStatus
-from airflow_imiconnect.waiting import Watch
 
 NAMED_TRANSIDS = 5
 _ERROR_FIELDS = ("code", "description", "http_status", "transid")
 
 
-class UnknownEventError(IMIconnectError):
-    """The trigger's event is none of those above, or not about the transactions of the task."""
+class UnknownOutcomeError(IMIconnectError):
+    """The waiting is over, and what became of the transactions is not known: no task may be green or skipped for it."""
 
 
 class Tally:
@@ -68,9 +67,9 @@ def finished(tally: Tally) -> dict[str, Any]:
     }
 
 
-def timed_out(watch: Watch) -> dict[str, Any]:
+def timed_out(waiting: int, first: Sequence[str]) -> dict[str, Any]:
     """Return the payload for the deadline."""
-    return {"state": "timeout", "waiting": watch.left, "first": watch.first(NAMED_TRANSIDS)}
+    return {"state": "timeout", "waiting": waiting, "first": list(first)}
 
 
 def failed(error: IMIconnectError) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def read(payload: object, transids: Sequence[str]) -> Finished | TimedOut:
     try:
         return _read(payload, transids)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as problem:
-        raise UnknownEventError(
+        raise UnknownOutcomeError(
             f"The trigger's event is none that this task knows ({type(problem).__name__}): whether the transactions "
             "are finished is not known. Do the workers and the triggerer run the same version of airflow-imiconnect? "
             "Another try asks again."
@@ -100,7 +99,7 @@ def _read(payload: Any, transids: Sequence[str]) -> Finished | TimedOut:  # noqa
     state = payload["state"]
     if state == "finished":
         if payload["digest"] != _digest(transids):
-            raise UnknownEventError(
+            raise UnknownOutcomeError(
                 "The transactions are others than those that the task was deferred with: has transids another value, "
                 "or another order, each time that it is rendered? Whether these are finished is not known."
             )

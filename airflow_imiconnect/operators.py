@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, Context, ObjectStoragePath, conf
 
 from airflow_imiconnect.batches import CheckedRecord, check_records, make_batches
-from airflow_imiconnect.completion import Completion, Deadline, check_waiting, report, still_waiting
+from airflow_imiconnect.completion import (
+    Completion,
+    Deadline,
+    check_waiting,
+    report,
+    sending_nothing_again,
+    still_waiting,
+)
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.events import TimedOut
 from airflow_imiconnect.inputs import Source, check_input, files_source, records_source
@@ -22,7 +29,7 @@ from airflow_imiconnect.pace import Pace
 from airflow_imiconnect.paths import storage_path
 from airflow_imiconnect.progress import Progress
 from airflow_imiconnect.protocol import CREATE, MAX_RECORDS_PER_CALL, Operation
-from airflow_imiconnect.rejects import RejectsFile, with_records
+from airflow_imiconnect.rejects import RejectsFile
 from airflow_imiconnect.result import SubmissionResult
 from airflow_imiconnect.retry import PollPolicy, RetryPolicy
 from airflow_imiconnect.sources import RawRecord, TableOptions
@@ -160,18 +167,23 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             self._finish(ledger)
             return submission
         publish(context, submission)  # whatever becomes of the waiting: a transid that is lost cannot be found again
+        with sending_nothing_again(resumes=self._store(context) is not None):
+            result = self._wait(context, submission, started)
+        self._finish(ledger)
+        return result
+
+    def _wait(self, context: Context, submission: dict[str, Any], started: float) -> dict[str, Any]:
+        """Wait here, or leave it to the trigger; ``timeout`` begins now, ``execution_timeout`` began with the task."""
         completion = self._completion(submission)
-        deadline = Deadline.of(started, self._timeout(), self.execution_timeout)
+        deadline = Deadline.of(self._timeout(), self.execution_timeout, started)
         if self.deferrable and completion.transactions.transids:
             self.defer(
                 trigger=completion.trigger(deadline),
                 method_name="execute_complete",
                 kwargs={"submission": submission, "limit": deadline.limit},
-                timeout=deadline.backstop,
+                timeout=deadline.backstop(completion.policy),
             )
-        result = self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
-        self._finish(ledger)
-        return result
+        return self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
 
     def execute_complete(
         self,
@@ -190,7 +202,9 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         """
         submission = published(context) if submission is None else submission
         completion = self._completion(submission)
-        result = self._complete(context, submission, completion.after(event), limit)
+        with sending_nothing_again(resumes=self._store(context) is not None):
+            completion.find_connection()
+            result = self._complete(context, submission, completion.after(event), limit)
         self._finish(self._ledger(context, completion.hook))
         return result
 
@@ -292,6 +306,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             self.max_concurrency,
             self.tolerated_codes,
             self.log,
+            self.requests_per_second,
         )
 
     def _complete(
@@ -301,10 +316,11 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             words = f"{self.task_id} has reached its {limit}. {still_waiting(outcome, len(submission['transids']))}"
             if limit == "execution_timeout":
                 raise AirflowTaskTimeout(words)
-            raise IMIconnectError(f"{words} Another try sends nothing again where resume is on, and waits on.")
+            on = " Another try sends nothing again, and waits on." if self._store(context) is not None else ""
+            raise IMIconnectError(words + on)
         before = submission["rejects"]
         with RejectsFile(self._rejects_path(), owner_of(context), keep=before is not None) as rejects:
-            for failed, record in with_records(list(outcome.failed_records), self._records_again()):
+            for failed, record in outcome.failed_records.with_records(self._records_again()):
                 rejects.add_failed(failed, record)
         uri = rejects.uri or before
         result = submission | {"rejects": uri, "outcome": outcome.to_json(uri)}

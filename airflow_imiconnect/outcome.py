@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from airflow_imiconnect.codes import CODES, UNDOCUMENTED
 from airflow_imiconnect.errors import IMIconnectRecordsFailedError, IMIconnectRequestError
+from airflow_imiconnect.failures import FailedRecord, Failures
 from airflow_imiconnect.models import TransactionStatus
 from airflow_imiconnect.texts import one_line
 
@@ -67,18 +68,9 @@ def _no_transids() -> IMIconnectRequestError:
     )
 
 
-class FailedRecord(NamedTuple):
-    """A record that the service did not create, and the transaction it was in."""
-
-    customer_id: str
-    code: str
-    description: str
-    transid: str
-
-
 class Outcome:
     """
-    What became of transactions, summed up. Of those that succeeded only the count of records is kept.
+    What became of transactions, summed up. In memory are counts only; the failed records stand on disk.
 
     :param transactions: all that there are to be finished; in the resent ones 7015 counts as created
     :param tolerated_codes: codes that fail no task
@@ -89,14 +81,14 @@ class Outcome:
         self.records = 0
         self.failures: Counter[str] = Counter()
         self._tolerated = tolerated_codes
-        self._failed: dict[str, list[FailedRecord]] = {}
+        self.failed_records = Failures(transactions.transids)  # in the order of the transactions
 
     def add(self, status: TransactionStatus) -> None:
         """Count a finished transaction, in whatever order they finish."""
         self.records += status.records
         failed = list(_failed(status, self.transactions.resent))
         if failed:
-            self._failed[status.transid] = failed
+            self.failed_records.add(status.transid, failed)
             self.failures.update(record.code for record in failed)
         unnamed = status.unnamed_failures
         if unnamed:
@@ -105,12 +97,6 @@ class Outcome:
     def add_succeeded(self, records: int) -> None:
         """Count the records of transactions in which none failed."""
         self.records += records
-
-    @property
-    def failed_records(self) -> Iterator[FailedRecord]:
-        """Those that the service did not create, in the order of the transactions."""
-        for transid in self.transactions.transids:
-            yield from self._failed.get(transid, ())
 
     @property
     def failed(self) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any, Literal, Protocol
@@ -16,8 +14,8 @@ from pydantic import BaseModel
 from airflow_imiconnect.attributes import RepeatedKey
 from airflow_imiconnect.batches import CheckedRecord
 from airflow_imiconnect.errors import IMIconnectRequestError
+from airflow_imiconnect.failures import FailedRecord
 from airflow_imiconnect.models import AppProfile
-from airflow_imiconnect.outcome import FailedRecord
 
 LOCAL = ("", "file", "local")  # as fsspec calls this machine's disks
 Stage = Literal["invalid", "refused", "failed"]
@@ -188,24 +186,3 @@ def _plain(value: object) -> object:
 
 def _no_place(path: RejectsPath, reason: str) -> IMIconnectRequestError:
     return IMIconnectRequestError(f"rejects_path {path.path} cannot be written: {reason}. Nothing was sent.")
-
-
-def with_records(
-    failed: Sequence[FailedRecord], records: Iterable[CheckedRecord]
-) -> Iterator[tuple[FailedRecord, CheckedRecord | None]]:
-    """
-    Yield each failed record with what was sent for it, in the order of ``failed``.
-
-    The service names records by customerId alone: where the source holds one more often than it failed (a person with
-    several devices), nothing tells which of them it was, and None stands there.
-
-    :param records: the source, read again from its beginning; not read at all when nothing failed
-    """
-    times = Counter(item.customer_id for item in failed)
-    found: dict[str, deque[CheckedRecord]] = {customer_id: deque() for customer_id in times}
-    for record in records if failed else ():
-        if record.customer_id in found:
-            found[record.customer_id].append(record)
-    certain = {customer_id for customer_id, those in found.items() if len(those) == times[customer_id]}
-    for item in failed:
-        yield item, found[item.customer_id].popleft() if item.customer_id in certain else None

@@ -7,8 +7,9 @@ from collections import Counter
 
 from airflow_imiconnect.batches import Batch, CheckedRecord
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectPermanentError
+from airflow_imiconnect.failures import FailedRecord
 from airflow_imiconnect.models import Receipt, RecordResult
-from airflow_imiconnect.outcome import ALREADY_EXISTS, FailedRecord, records_failed
+from airflow_imiconnect.outcome import ALREADY_EXISTS, records_failed
 from airflow_imiconnect.protocol import Operation
 from airflow_imiconnect.rejects import RejectsFile
 from airflow_imiconnect.sources import RawRecord

@@ -7,6 +7,7 @@ Pure: nothing here sleeps or calls.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectRateLimitError, IMIconnectTransientError
 
@@ -19,7 +20,8 @@ class RetryPolicy:
     :param max_attempts: calls in all, the first one included; "too many calls" is bounded by time alone, since all
         calls slow down for it
     :param max_seconds: no wait that would end later than this after the first call
-    :param first_wait: the longest wait after the first failure, in seconds; it doubles each time
+    :param first_wait: the longest wait after the first failure, in seconds; it doubles each time, not for "too
+        many calls"
     :param longest_wait: where the doubling ends, in seconds
     :param longest_retry_after: a longer Retry-After of the service is cut to this many seconds
     """
@@ -43,7 +45,8 @@ class RetryPolicy:
             return None
         if attempt >= self.max_attempts and not isinstance(error, IMIconnectRateLimitError):
             return None
-        wait = chance * min(self.longest_wait, self.first_wait * 2.0 ** min(attempt - 1, 30))
+        doublings = 0 if isinstance(error, IMIconnectRateLimitError) else min(attempt - 1, 30)
+        wait = chance * min(self.longest_wait, self.first_wait * 2.0**doublings)
         wait += self.asked_for(error)  # jitter on top: never earlier than asked for
         return wait if elapsed + wait <= self.max_seconds else None
 
@@ -79,3 +82,19 @@ class PollPolicy:
         longest = 2 * self.poll_interval if self.max_poll_interval is None else self.max_poll_interval
         eased = min(longest, self.poll_interval * 1.5 ** min(max(0, quiet_rounds - _PATIENT_ROUNDS), 30))
         return max(eased * (1 - chance / 5), asked_for)
+
+    def limit(self, deadline: float) -> Limit:
+        """Return when waiting ends: within a poll of the deadline."""
+        return Limit(deadline, deadline + self.poll_interval)
+
+
+class Limit(NamedTuple):
+    """
+    When waiting ends.
+
+    :param at: the deadline, in seconds since 1970
+    :param latest: up to when a round of questions may go on that still finds transactions finished
+    """
+
+    at: float
+    latest: float

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import (
+    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -23,16 +24,16 @@ from airflow_imiconnect.completion import (
     Completion,
     Deadline,
     check_waiting,
+    naming_what_waits,
     report,
     run_aside,
     still_waiting,
-    timed_out,
 )
-from airflow_imiconnect.events import TimedOut, UnknownEventError
+from airflow_imiconnect.events import TimedOut, UnknownOutcomeError
 from airflow_imiconnect.outcome import Outcome, Transactions
 from airflow_imiconnect.paths import storage_path
 from airflow_imiconnect.rejects import RejectsFile
-from airflow_imiconnect.retry import PollPolicy
+from airflow_imiconnect.retry import Limit, PollPolicy
 from airflow_imiconnect.tasks import DEFAULT_CONN_ID, hook_of, owner_of, unrendered
 
 
@@ -52,8 +53,9 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         transactions; by default as ``[operators] default_deferrable`` says
     :param imiconnect_conn_id: a connection of type ``imiconnect``
     :param poke_interval: seconds between two rounds of questions; only transactions that still wait are asked again,
-        and a round ends when a hundred answers in a row bring nothing new ("reschedule" begins anew each time, and
-        wants an interval of 60 or more: below some ten seconds Airflow may take a rescheduled task for lost)
+        and a round ends when a hundred answers in a row bring nothing new. "reschedule" begins anew each time and asks
+        about all of them; it wants an interval of 60 or more: below some ten seconds Airflow may take a rescheduled
+        task for lost. Where the service asks for more time (Retry-After), it is given.
     :param max_wait: deferred, the interval grows up to this while nothing happens; by default twice ``poke_interval``
     :param mode: "poke" or "reschedule"; ``timeout`` and ``soft_fail`` are BaseSensorOperator's. Deferred, the waiting
         ends at ``timeout`` or ``execution_timeout``, whichever is earlier.
@@ -94,19 +96,21 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as BaseSensorOperator has it
         """Wait, and return the outcome; or leave the waiting to the trigger."""
         self._begun = None  # one object may be run several times, in dag.test()
-        with self._as_sensors_fail():
-            if self.deferrable:
+        if self.deferrable:
+            with self._as_while_poking():
                 return self._defer_or_finish(context)
+        with self._as_sensors_fail():
             try:
                 return super().execute(context)
-            except AirflowSensorTimeout as timeout:
-                raise AirflowSensorTimeout(f"{timeout} {self._still_waiting()}") from None
+            except (AirflowSensorTimeout, AirflowTaskTimeout) as timeout:
+                raise naming_what_waits(timeout, self._begun.watch if self._begun else None) from None
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask about the transactions that are not known to be finished."""
-        begun = self._begun = self._begun or _Begun(self._completion())
+        begun = self._begun = self._begun or self._begin(context)
         if begun.watch.left:
-            run_aside(begun.questions.ask_once(begun.watch, self._seconds_left(context, begun.started)))
+            limit = self._limit(context, begun.started)
+            run_aside(begun.questions.ask_once(begun.watch, limit, thorough=self.reschedule))
         if begun.watch.left:
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._finish(context, begun.outcome))
@@ -118,7 +122,7 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         :param event: what the trigger fired (events.py)
         :param limit: the task's limit that set the deadline: "timeout" or "execution_timeout"
         """
-        with self._as_sensors_fail():
+        with self._as_while_poking():
             completion = self._completion()
             outcome = completion.after(event)
             if isinstance(outcome, TimedOut):
@@ -131,12 +135,12 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         completion = self._completion()
         if not completion.transactions.transids:
             return self._finish(context, completion.new_outcome())
-        deadline = Deadline.of(time.time(), self.timeout, self.execution_timeout)
+        deadline = Deadline.of(self.timeout, self.execution_timeout, time.time())
         raise TaskDeferred(
             trigger=completion.trigger(deadline),
             method_name="execute_complete",
             kwargs={"limit": deadline.limit},
-            timeout=deadline.backstop,
+            timeout=deadline.backstop(completion.policy),
         )
 
     def _completion(self) -> Completion:
@@ -152,24 +156,36 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
 
     @contextmanager
     def _as_sensors_fail(self) -> Iterator[None]:
-        """Fail a deferred task as BaseSensorOperator fails one that pokes: soft_fail and never_fail skip it."""
+        """Skip for soft_fail and never_fail what BaseSensorOperator skips for them."""
         try:
             yield
         except (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout) as error:
             if self.soft_fail or self.never_fail:
-                setting = "soft_fail" if self.soft_fail else "never_fail"
-                raise AirflowSkipException(f"Skipping due to {setting} is set to True. {error}") from error
+                self._skip(error)
             raise
-        except UnknownEventError as error:
-            if self.soft_fail or self.never_fail:  # BaseSensorOperator would skip it in silence
-                raise RuntimeError(str(error)) from None
-            raise
-        except AirflowSkipException:
-            raise
-        except Exception as error:
-            if self.never_fail:
-                raise AirflowSkipException(f"Skipping due to never_fail is set to True. {error}") from error
-            raise
+
+    @contextmanager
+    def _as_while_poking(self) -> Iterator[None]:
+        """End a task that does not poke itself as BaseSensorOperator ends one that does, for the same errors."""
+        with self._as_sensors_fail():
+            try:
+                yield
+            except (AirflowFailException, AirflowSensorTimeout, AirflowSkipException):
+                raise
+            except UnknownOutcomeError as error:
+                if self.soft_fail or self.never_fail:  # after a deferral it would be skipped in silence
+                    raise RuntimeError(str(error)) from None
+                raise
+            except Exception as error:
+                if self.never_fail:
+                    self._skip(error)
+                if self.soft_fail and isinstance(error, AirflowException):  # as above
+                    raise RuntimeError(str(error)) from error
+                raise
+
+    def _skip(self, error: BaseException) -> NoReturn:
+        setting = "soft_fail" if self.soft_fail else "never_fail"
+        raise AirflowSkipException(f"Skipping due to {setting} is set to True. {error}") from error
 
     def _finish(self, context: Context, outcome: Outcome) -> dict[str, Any]:
         if not outcome.transactions.transids:
@@ -180,15 +196,25 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
                 rejects.add_failed(failed)
         return report(context, outcome, outcome.to_json(rejects.uri), self.on_failed_records, self.log)
 
-    def _seconds_left(self, context: Context, started: float) -> float:
-        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
-        return (first.timestamp() if first else started) + self.timeout - time.time()
+    def _begin(self, context: Context) -> _Begun:
+        completion = self._completion()
+        if self._first_rescheduled(context):
+            completion.find_connection()
+        return _Begun(completion)
 
-    def _still_waiting(self) -> str:
-        if self._begun is None:
-            return ""
-        watch = self._begun.watch
-        return still_waiting(timed_out(watch), watch.total)
+    def _first_rescheduled(self, context: Context) -> float | None:
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        return first.timestamp() if first else None
+
+    def _limit(self, context: Context, started: float) -> Limit:
+        begun = self._first_rescheduled(context) or started
+        return PollPolicy(self.poke_interval).limit(begun + self.timeout)
+
+    def _get_next_poke_interval(self, started_at: Any, run_duration: Any, poke_count: int) -> float:  # noqa: ANN401
+        """Give the service the time that it asks for (Retry-After), as far as there is time."""
+        asked_for = self._begun.watch.asked_for if self._begun else 0.0
+        usual = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        return float(max(usual, min(asked_for, self.timeout - run_duration())))
 
     def _check_arguments(self) -> None:
         check_waiting(self.task_id, self.on_failed_records, self.tolerated_codes)

@@ -7,6 +7,7 @@ import ssl
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 
+import anyio
 import httpx
 
 from airflow_imiconnect import network, protocol
@@ -37,8 +38,14 @@ class StatusClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        closing = asyncio.gather(*(client.aclose() for client in self._clients))
-        await asyncio.shield(closing)  # whoever is cancelled meanwhile leaves no connection open
+        cancelled = None
+        for client in tuple(self._clients):
+            try:
+                await client.aclose()
+            except asyncio.CancelledError as request:  # the others are closed all the same
+                cancelled = request
+        if cancelled:
+            raise cancelled
 
     async def get_profile_status(self, transid: str) -> TransactionStatus:
         """
@@ -52,14 +59,26 @@ class StatusClient:
     async def _exchange(self, call: protocol.Call) -> protocol.Answer:
         settings = self._settings
         client = self._free.pop() if self._free else self._new_client()
+        whole = False
         try:
-            return await asyncio.wait_for(self._call(client, call), settings.connect_timeout + settings.timeout)
-        except (asyncio.TimeoutError, TimeoutError):
+            with anyio.fail_after(settings.connect_timeout + settings.timeout):  # wait_for would lose cancellations
+                answer = await self._call(client, call)
+            whole = True
+        except TimeoutError:
             raise protocol.no_answer(call, "no whole answer in time", sent=True) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _network_error(call, error) from None
         finally:
+            await self._put_back(client, whole=whole)
+        return answer
+
+    async def _put_back(self, client: httpx.AsyncClient, *, whole: bool) -> None:
+        """Keep a client for the next call only after a whole answer: what one cut short leaves behind is not known."""
+        if whole:
             self._free.append(client)
+            return
+        await client.aclose()
+        self._clients.remove(client)
 
     async def _call(self, client: httpx.AsyncClient, call: protocol.Call) -> protocol.Answer:
         async with client.stream(call.method, self._settings.base_url + call.path) as response:

@@ -395,6 +395,12 @@ def test_the_rate_settles_near_the_limit_of_the_service():
     assert len(refused) < 125
 
 
+def test_waits_grow_for_each_error_but_too_many_calls():
+    policy = RetryPolicy()
+    waits = {kind: policy.wait(kind(), 4, 20.0, 1.0) for kind in (IMIconnectTransientError, IMIconnectRateLimitError)}
+    assert waits == {IMIconnectTransientError: 8.0, IMIconnectRateLimitError: 1.0}
+
+
 def test_what_waits_for_its_turn_is_not_sent_after_the_stop():
     sent = []
 

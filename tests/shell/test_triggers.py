@@ -16,8 +16,8 @@ from conftest import APP, KEY, records
 from waiting_modes import context_of, deferred_by, fire, resume, trigger_of
 
 from airflow_imiconnect import completion, triggers
-from airflow_imiconnect.errors import IMIconnectAuthenticationError, IMIconnectError, IMIconnectTransientError
-from airflow_imiconnect.events import _digest
+from airflow_imiconnect.errors import IMIconnectAuthenticationError, IMIconnectError
+from airflow_imiconnect.events import UnknownOutcomeError, _digest
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
 from airflow_imiconnect.simulator import Fault
@@ -186,16 +186,14 @@ def test_an_unknown_event_is_not_skipped_in_silence(sim, setting):
 
 
 def test_the_failed_records_cannot_be_asked_in_the_worker(simulator, monkeypatch):
-    monkeypatch.setattr(completion, "_ASKED_AGAIN", 0.2)
+    monkeypatch.setattr(completion, "_PATIENCE", 0.2)
     sim = simulator()
     sim.seed_profile(APP, "C0")
     transids = submitted(1)
     deferred = deferred_by(sensor(transids)())
     event = fire(trigger_of(deferred))
     sim.stop()
-    with pytest.raises(
-        IMIconnectTransientError, match="records failed in 1 of them; which records, could not be asked"
-    ):
+    with pytest.raises(UnknownOutcomeError, match="records failed in 1 of them; which records, could not be asked"):
         resume(sensor(transids), deferred, event, context_of())
 
 

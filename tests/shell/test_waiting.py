@@ -47,6 +47,8 @@ def all_of(submission):
 CASES = {
     # name: (existing profiles, faults of status calls, what is waited for, arguments, the result, the error, its words)
     "all succeed": ((), {}, all_of, {}, SUCCEEDED, None, ""),
+    "all succeed, soft_fail": ((), {}, all_of, {"soft_fail": True}, SUCCEEDED, None, ""),
+    "all succeed, never_fail": ((), {}, all_of, {"never_fail": True}, SUCCEEDED, None, ""),
     "a list of ids": ((), {}, lambda s: s["transids"], {}, SUCCEEDED, None, ""),
     "nothing to wait for": ((), {}, lambda _: [], {}, NOTHING, None, ""),
     "no transids": ((), {}, lambda _: 7, {}, None, "IMIconnectRequestError", "transids must be an id"),

@@ -19,8 +19,8 @@ MODES = ("poke", "reschedule", "deferrable")
 
 def context_of(ti=None, **more):
     ti = ti or Ti()
-    first = datetime.now(timezone.utc)
-    ti.get_first_reschedule_date = lambda _: first
+    ti.first_rescheduled = None
+    ti.get_first_reschedule_date = lambda _: ti.first_rescheduled
     return {"ti": ti, **more}
 
 
@@ -56,14 +56,14 @@ def run(make, context=None):
 
     :param make: makes the task anew for each worker
     """
-    context = context or context_of()
+    context, started = context or context_of(), datetime.now(timezone.utc)
     while True:
         try:
             return make().execute(context)
         except TaskDeferred as deferred:
             return resume(make, deferred, fire(trigger_of(deferred)), context)
         except AirflowRescheduleException:
-            continue
+            context["ti"].first_rescheduled = context["ti"].first_rescheduled or started
 
 
 def deferred_by(task, context=None):
