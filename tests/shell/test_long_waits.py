@@ -26,6 +26,7 @@ from waiting_modes import (
 
 from airflow_imiconnect import completion, triggers
 from airflow_imiconnect.errors import IMIconnectRecordsFailedError
+from airflow_imiconnect.hooks import IMIconnectHook
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
 from airflow_imiconnect.settings import Settings
@@ -207,7 +208,7 @@ def test_a_worker_that_goes_on_and_does_not_find_the_connection_looks_again(simu
     sim.seed_profile(APP, "C0")
     transids = submitted(2)
     gone = AirflowNotFoundException("planted")
-    left = failing_look_ups(monkeypatch, completion.IMIconnectHook, "get_connection", None, gone, gone)
+    left = failing_look_ups(monkeypatch, IMIconnectHook, "get_connection", None, gone, gone)
     assert ended(sensor(mode, transids)).error == "IMIconnectRecordsFailedError"
     assert not left
 

@@ -219,7 +219,7 @@ def test_the_execution_timeout_includes_the_submission(simulator):
     event = fire(trigger_of(deferred))
     assert time.time() - started < 2
     with pytest.raises(AirflowTaskTimeout, match="execution_timeout"):
-        resume(make, deferred, event, context_of())
+        resume(make, deferred, event, context_of(task_state_store=Store()))
 
 
 def test_an_unknown_event_fails_loudly(sim):
