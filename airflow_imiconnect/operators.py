@@ -142,6 +142,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         self.on_invalid = on_invalid
         self.rejects_path = rejects_path
         self.strict = strict
+        self._sent: str | None = None
         self.is_dry_run = dry_run  # dry_run is a method of BaseOperator
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
@@ -180,7 +181,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             self.defer(
                 trigger=completion.trigger(deadline),
                 method_name="execute_complete",
-                kwargs={"submission": submission, "limit": deadline.limit},
+                kwargs={"submission": submission, "limit": deadline.limit, "source": self._sent},
                 timeout=deadline.backstop(completion.policy),
             )
         return self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
@@ -191,6 +192,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         event: object,
         submission: dict[str, Any] | None = None,
         limit: str = "timeout",
+        source: str | None = None,
     ) -> dict[str, Any]:
         """
         Read the trigger's event, and return the submission and its outcome. Nothing is sent.
@@ -199,7 +201,9 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         :param submission: what was submitted before the task was deferred; by default as it is in XCom, for dag.test()
             loses what a deferral hands on
         :param limit: the task's limit that set the deadline: "timeout" or "execution_timeout"
+        :param source: the version of the files that were sent, where it is known
         """
+        self._sent = source
         submission = published(context) if submission is None else submission
         completion = self._completion(submission)
         with sending_nothing_again(resumes=self._store(context) is not None):
@@ -262,6 +266,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             if first and isinstance(end, Exception):
                 raise first from end
             raise
+        self._sent = source.version
         return self._submitted(context, result)
 
     def _engine(self, hook: IMIconnectHook, ledger: Ledger) -> Engine:
@@ -327,9 +332,13 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         return report(context, outcome, result, self.on_failed_records, self.log)
 
     def _records_again(self) -> Iterator[CheckedRecord]:
-        """Read the source again; what cannot be read by now is left out."""
+        """Read the source again; what cannot be read by now, or is not what was sent, is left out."""
         try:
-            yield from check_records(self._source(), strict=self.strict, on_problem=lambda *_: None)
+            source = self._source()
+            if self._sent not in (None, source.version):
+                self.log.warning("Failed records are written without their content: the input has changed by now.")
+                return
+            yield from check_records(source, strict=self.strict, on_problem=lambda *_: None)
         except IMIconnectError as error:
             self.log.warning("Failed records are written without their content: %s", error)
         except Exception as error:  # noqa: BLE001 - a storage has errors of its own, whose words may hold anything

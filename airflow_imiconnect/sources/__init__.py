@@ -8,6 +8,7 @@ format is a file of its own beside this one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
@@ -59,6 +60,11 @@ class FileSource:
         """How much of it has been read, from 0 to 1, by bytes as they are stored."""
         self._bytes = self._bytes or sum(file.size for file in self._files)
         return min(1.0, sum(file.bytes_read for file in self._files) / max(1, self._bytes))
+
+    @property
+    def version(self) -> str:
+        """What tells the files that were read from later ones: a digest of their sizes, times and tags."""
+        return hashlib.sha256(repr([file.version for file in self._files]).encode()).hexdigest()[:16]
 
     def _read(self, file: InputFile) -> Iterator[RawRecord]:
         last = None

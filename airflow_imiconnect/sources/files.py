@@ -79,6 +79,11 @@ class InputFile:
         )
 
     @property
+    def version(self) -> object:
+        """What tells this version of the file from others: as it was read, or as it is now where it was not."""
+        return self._fingerprint.version or _version(self._path)
+
+    @property
     def size(self) -> int:
         """Its bytes on the disk or in the storage."""
         return int(self._path.stat().st_size)
@@ -116,7 +121,7 @@ class InputFile:
     def begin(self) -> None:
         """Get ready to be read; raises IMIconnectInvalidRecordError where the file is another one than before."""
         self.bytes_read = 0
-        if self._fingerprint.is_known:
+        if self._fingerprint.version is not None:
             try:
                 self._fingerprint.begin(_version(self._path))
             except FileNotFoundError:
@@ -156,18 +161,14 @@ class _Fingerprint:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._version: object = None
+        self.version: object = None
         self._blocks: list[int] = []
         self._next = 0
 
-    @property
-    def is_known(self) -> bool:
-        return self._version is not None
-
     def begin(self, version: object) -> None:
-        if self._version not in (None, version):
+        if self.version not in (None, version):
             raise self.changed()
-        self._version, self._next = version, 0
+        self.version, self._next = version, 0
 
     def note(self, block: memoryview) -> None:
         checksum = zlib.crc32(block)

@@ -24,6 +24,7 @@ class ListSource:
             yield RawRecord(f"records[{index}]", record)
 
     _read = 0
+    version = ""  # a list stays as it is
 
     @property
     def fraction(self) -> float:

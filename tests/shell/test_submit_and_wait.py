@@ -238,3 +238,27 @@ def test_an_unknown_event_fails_loudly(sim):
 def test_arguments_that_cannot_be_right_are_refused_when_the_dag_is_parsed(arguments):
     with pytest.raises(ValueError, match="Task 'submit'"):
         submit([], deferrable=False, **arguments)()
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_what_was_never_sent_is_never_written_as_what_failed(simulator, write, tmp_path, deferrable, everything_logged):
+    sim = simulator(queue_time=0.3)
+    sim.seed_profile(APP, "C1")
+    path = write("a.jsonl", "".join(json.dumps(record(n)) + "\n" for n in range(3)))
+    make = submit(str(path), deferrable, rejects_path=str(tmp_path / "rejects.jsonl"))
+
+    def make_and_change():
+        task = make()
+        wait = task._wait
+
+        def change_and_wait(*arguments):
+            path.write_text(json.dumps(record(1, twitter_name="never sent")) + "\n")
+            return wait(*arguments)
+
+        task._wait = change_and_wait
+        return task
+
+    assert ended(make_and_change).error == "IMIconnectRecordsFailedError"
+    (line,) = map(json.loads, (tmp_path / "rejects.jsonl").read_text().splitlines())
+    assert (line["customerId"], line["record"], line["position"]) == ("C1", None, None)
+    assert "the input has changed by now" in everything_logged.text
