@@ -38,16 +38,18 @@ class RecordProblem(ValueError):  # noqa: N818 - a reason that gets its file and
         self.reason = reason
 
 
-def to_strings(attributes: object, *, strict: bool = False) -> dict[str, str]:
+def to_strings(attributes: Any, *, strict: bool = False, is_text: bool = False) -> dict[str, str]:  # noqa: ANN401
     """
     Return the attributes as the flat object of strings that is sent; a value of None is left out.
 
     :param attributes: a mapping, or one of the channel models below
     :param strict: also ask for the attributes that the channel requires (contract 4)
+    :param is_text: whether all names and values are known to be texts
     :raises RecordProblem: for what can never be right
     """
     # Most values of most files are strings already: they take the short way.
-    strings = attributes if type(attributes) is dict and _are_strings(attributes) else _strings(attributes)
+    is_text = is_text or (type(attributes) is dict and _are_strings(attributes))
+    strings: dict[str, str] = attributes if is_text and "" not in attributes else _strings(attributes)
     if strings.get("status", "") not in _STATUS_VALUES:
         raise RecordProblem("status", "must be 0 or 1")
     if strict:
@@ -60,7 +62,7 @@ _STRINGS = frozenset({str})
 
 def _are_strings(attributes: Mapping[object, object]) -> bool:
     are_strings = _STRINGS.issuperset
-    return are_strings(map(type, attributes.values())) and are_strings(map(type, attributes)) and "" not in attributes
+    return are_strings(map(type, attributes.values())) and are_strings(map(type, attributes))
 
 
 def _strings(attributes: object) -> dict[str, str]:

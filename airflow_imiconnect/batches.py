@@ -106,7 +106,7 @@ def check_records(
 def _check(raw: RawRecord, *, strict: bool) -> CheckedRecord:
     if raw.problem:
         raise RecordProblem(None, raw.problem)
-    return CheckedRecord(raw.position, *read_record(raw.record, strict=strict))
+    return CheckedRecord(raw.position, *read_record(raw.record, strict=strict, is_text=raw.is_text))
 
 
 def make_batches(

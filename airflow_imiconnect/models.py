@@ -73,12 +73,13 @@ def to_wire(customer_id: str, attributes: Mapping[str, str]) -> dict[str, object
     return {CUSTOMER_ID: customer_id, ATTRIBUTES: attributes}
 
 
-def read_record(record: object, *, strict: bool = False) -> tuple[str, dict[str, str]]:
+def read_record(record: object, *, strict: bool = False, is_text: bool = False) -> tuple[str, dict[str, str]]:
     """
     Return the customerId and the attributes of a raw record, as they are sent.
 
     :param record: ``{"customerId": …, "Attributes": {…}}`` in either spelling, or an AppProfile
     :param strict: also ask for the attributes that the channel requires
+    :param is_text: whether all names and values are known to be texts
     :raises RecordProblem: says which field is wrong and why
     """
     fields = record if type(record) is dict and record.keys() == _FIELDS else _fields(record)
@@ -86,7 +87,7 @@ def read_record(record: object, *, strict: bool = False) -> tuple[str, dict[str,
     if ATTRIBUTES not in fields:
         raise RecordProblem(ATTRIBUTES, "is missing")
     try:
-        return customer_id, to_strings(fields[ATTRIBUTES], strict=strict)
+        return customer_id, to_strings(fields[ATTRIBUTES], strict=strict, is_text=is_text)
     except RecordProblem as problem:
         name = f"{ATTRIBUTES}.{problem.name}" if problem.name else ATTRIBUTES
         raise RecordProblem(name, problem.reason) from None

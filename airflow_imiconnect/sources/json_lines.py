@@ -30,20 +30,18 @@ def _records(file: BinaryFile, where: str) -> Iterator[RawRecord]:
         if line is None:
             yield RawRecord(f"{where}, line {number}", None, f"{TOO_LONG}. Is it JSON? Then set file_format='json'")
         elif (record := _usual_record(line)) is not None:
-            yield RawRecord(f"{where}, line {number}", record)
+            yield RawRecord(f"{where}, line {number}", record, None, True)
         elif text := decode(line, where, number).rstrip():
             yield _any_record(text, where, number)
 
 
 def _usual_record(line: bytes) -> dict[str, Any] | None:
     """
-    Read the record that nearly every line holds: strings without escapes, no key twice. None for any other.
+    Read the record that nearly every line holds: texts alone, and no key twice. None for any other.
 
-    No escapes, so each string has its two quotes, and no more: had a key stood twice, there would be more quotes than
-    the strings of what was read have.
+    Each text has its two quotes. Had a key stood twice, or were there an escaped quote, there would be more quotes than
+    the texts of what was read have: so where there are not, none of it was lost.
     """
-    if b"\\" in line:
-        return None
     try:
         record = _USUAL.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -51,8 +49,8 @@ def _usual_record(line: bytes) -> dict[str, Any] | None:
     attributes = record.get("Attributes") or record.get("attributes")
     if type(attributes) is not dict:
         return None
-    strings = 2 * (len(record) + len(attributes)) - 1  # each name and each value, but the value that is the attributes
-    return record if line.count(b'"') == 2 * strings else None
+    texts = 2 * (len(record) + len(attributes)) - 1  # each name and each value, but the value that is the attributes
+    return record if line.count(b'"') == 2 * texts else None
 
 
 def _any_record(text: str, where: str, number: int) -> RawRecord:

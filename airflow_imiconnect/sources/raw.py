@@ -19,11 +19,13 @@ class RawRecord(NamedTuple):
     :param position: where it stands, for errors and rejects: ``a.csv, line 7`` or ``records[12]``
     :param record: what stands there; the text of the line where that is no record at all
     :param problem: why it is none, so that the records around it can still be read
+    :param is_text: whether all that it holds is known to be texts already
     """
 
     position: str
     record: object
     problem: str | None = None
+    is_text: bool = False
 
     def __repr__(self) -> str:
         """Name the place, not the values."""
