@@ -46,10 +46,11 @@ def _usual_record(line: bytes) -> dict[str, Any] | None:
         record = _USUAL.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    customer_id = record.get("customerId") or record.get("customerid")
     attributes = record.get("Attributes") or record.get("attributes")
-    if type(attributes) is not dict:
+    if type(customer_id) is not str or type(attributes) is not dict or len(record) > 2:  # noqa: PLR2004 - these two
         return None
-    texts = 2 * (len(record) + len(attributes)) - 1  # each name and each value, but the value that is the attributes
+    texts = 3 + 2 * len(attributes)
     return record if line.count(b'"') == 2 * texts else None
 
 
