@@ -90,7 +90,7 @@ def test_a_withdrawn_intention_is_gone_from_older_segments_too():
     store = Store()
     ledger = Ledger(store)
     ledger.intend("a")
-    for number in range(200):
+    for number in range(800):
         ledger.accept(f"{number:032}", T, resent=False)
     ledger.accept("a", T, resent=False)
     ledger.withdraw("a")
