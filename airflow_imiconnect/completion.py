@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Collection, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -180,25 +180,55 @@ def run_aside(coroutine: Coroutine[Any, Any, _T]) -> _T:
     Airflow ends a task by an exception out of a signal handler (execution_timeout, a kill from the page). Raised within
     an event loop it can be lost there; raised here it is not, and it ends the coroutine too.
     """
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(coroutine)
-    with ThreadPoolExecutor(1, "imiconnect") as thread:
-        future = thread.submit(_run, loop, task)
-        try:
-            return future.result()
-        except BaseException:
-            with suppress(RuntimeError):  # it has ended by itself, and its loop is closed
-                loop.call_soon_threadsafe(task.cancel)
-            raise
-
-
-def _run(loop: asyncio.AbstractEventLoop, task: asyncio.Task[_T]) -> _T:
-    """Run a task to its end. Unlike asyncio.run it waits for no thread that still looks up a host's name."""
+    aside = _Aside(coroutine)
     try:
-        return loop.run_until_complete(task)
-    finally:
+        aside.start()
+        while aside.is_alive():
+            aside.join(1.0)  # a signal that comes right before a sleep begins is seen when it ends
+    except BaseException:
+        aside.cancel()
+        with suppress(RuntimeError):  # it has not begun, and ends as soon as it does
+            aside.join()
+        raise
+    return aside.result()
+
+
+class _Aside(threading.Thread, Generic[_T]):
+    """
+    A thread that runs a coroutine.
+
+    No executor: its locks would stay locked for good where a signal raises right after one was taken.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, _T]) -> None:
+        super().__init__(name="imiconnect", daemon=True)
+        self._coroutine = coroutine
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[_T]] | None = None
+        self._is_cancelled = False
+
+    def run(self) -> None:
+        """Run it to its end. Unlike asyncio.run this waits for no thread that still looks up a host's name."""
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(self._coroutine)
+        self._running = loop, task
+        if self._is_cancelled:  # before this thread had begun
+            task.cancel()
+        loop.run_until_complete(asyncio.wait({task}))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+    def cancel(self) -> None:
+        """Cancel it, from another thread."""
+        self._is_cancelled = True
+        if self._running:
+            loop, task = self._running
+            with suppress(RuntimeError):  # it has ended by itself, and its loop is closed
+                loop.call_soon_threadsafe(task.cancel)
+
+    def result(self) -> _T:
+        """Return what it returned, or raise what it raised; after its end."""
+        assert self._running  # noqa: S101 - it has ended
+        return self._running[1].result()
 
 
 def timed_out(watch: Watch) -> TimedOut:

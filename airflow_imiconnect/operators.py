@@ -176,6 +176,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
     def _wait(self, context: Context, submission: dict[str, Any], started: float) -> dict[str, Any]:
         """Wait here, or leave it to the trigger; ``timeout`` begins now, ``execution_timeout`` began with the task."""
         completion = self._completion(submission)
+        completion.find_connection()
         deadline = Deadline.of(self._timeout(), self.execution_timeout, started)
         if self.deferrable and completion.transactions.transids:
             self.defer(

@@ -36,6 +36,8 @@ from airflow_imiconnect.rejects import RejectsFile
 from airflow_imiconnect.retry import Limit, PollPolicy
 from airflow_imiconnect.tasks import DEFAULT_CONN_ID, hook_of, owner_of, unrendered
 
+_PAST_TIMEOUT = 0.01  # seconds by which the last question comes after the timeout: BaseSensorOperator ends it after it
+
 
 class IMIconnectProfileStatusSensor(BaseSensorOperator):
     """
@@ -211,10 +213,10 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         return PollPolicy(self.poke_interval).limit(begun + self.timeout)
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Any, poke_count: int) -> float:  # noqa: ANN401
-        """Give the service the time that it asks for (Retry-After), as far as there is time."""
+        """Give the service the time that it asks for (Retry-After), and ask a last time when ``timeout`` is over."""
         asked_for = self._begun.watch.asked_for if self._begun else 0.0
         usual = super()._get_next_poke_interval(started_at, run_duration, poke_count)
-        return float(max(usual, min(asked_for, self.timeout - run_duration())))
+        return float(min(max(usual, asked_for), max(0.0, self.timeout - run_duration()) + _PAST_TIMEOUT))
 
     def _check_arguments(self) -> None:
         check_waiting(self.task_id, self.on_failed_records, self.tolerated_codes)

@@ -134,7 +134,7 @@ def test_all_modes_name_the_same_number_that_still_waits(simulator, mode):
     assert "150 of 250 transactions were not finished, first unknown-0, unknown-1, unknown-2" in end.words
 
 
-@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+@pytest.mark.parametrize("mode", MODES)
 def test_nobody_asks_before_the_time_that_the_service_asks_for(connect, mode):
     with service(lambda n: (503, {"Retry-After": "2"}, b"") if n == 1 else (200, {}, DONE)) as (url, times):
         connect(host=url)

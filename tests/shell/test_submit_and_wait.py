@@ -1,14 +1,17 @@
 """The operator that waits for completion, in the worker and deferred."""
 
+import itertools
 import json
+import os
 import time
 from datetime import timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowTaskTimeout, BaseHook
 from conftest import APP, KEY, Store, Ti, record, records
 from waiting_modes import context_of, deferred_by, ended, fire, resume, run, trigger_of
 
+from airflow_imiconnect import completion
 from airflow_imiconnect.errors import IMIconnectAuthenticationError, IMIconnectError, IMIconnectRecordsFailedError
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 
@@ -220,6 +223,41 @@ def test_the_execution_timeout_includes_the_submission(simulator):
     assert time.time() - started < 2
     with pytest.raises(AirflowTaskTimeout, match="execution_timeout"):
         resume(make, deferred, event, context_of(task_state_store=Store()))
+
+
+@BOTH
+@pytest.mark.parametrize("failing", [2, 3])
+def test_a_look_up_that_fails_for_a_moment_once_all_is_submitted_ends_nothing(
+    simulator, monkeypatch, deferrable, failing
+):
+    sim = simulator()
+    look_up, count = BaseHook.get_connection, itertools.count(1)
+
+    def look_up_but_one(conn_id):
+        if next(count) == failing:
+            raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
+        return look_up(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(look_up_but_one))
+    monkeypatch.setattr(completion, "_LOOK_UP_PAUSES", (0.05,))
+    assert run(submit(records(3), deferrable))["outcome"]["succeeded"] == 3
+    assert len(creates(sim)) == 2
+
+
+@BOTH
+def test_without_resume_no_other_try_follows_a_full_disk_either(simulator, monkeypatch, tmp_path, deferrable):
+    sim = simulator(queue_time=0.1)
+    sim.seed_profile(APP, "C1")
+
+    def full(*_, **__):
+        raise OSError(28, "planted")
+
+    monkeypatch.setattr(os, "fsync", full)
+    make = submit(records(3), deferrable, rejects_path=str(tmp_path / "rejects.jsonl"))
+    end = ended(make)
+    assert end.error == "IMIconnectPermanentError"
+    assert end.words.startswith("OSError There is no other try")
+    assert ended(make, context_of(task_state_store=Store())).error == "OSError"
 
 
 def test_an_unknown_event_fails_loudly(sim):

@@ -1,14 +1,18 @@
 """Poking, rescheduled or deferred: the same answers have the same result."""
 
+import asyncio
 import gc
 import signal
 import time
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import timeout
 from conftest import APP, KEY, records
-from waiting_modes import MODES, context_of, ended, run
+from waiting_modes import MODES, context_of, deferred_by, ended, resume, run
 
+from airflow_imiconnect import completion, events
+from airflow_imiconnect.errors import IMIconnectTransientError
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
 from airflow_imiconnect.simulator import Fault
@@ -110,6 +114,38 @@ def test_all_modes_keep_the_timeout_while_nobody_answers(simulator, mode, fault)
     end = ended(sensor(mode, transids, timeout=0.5, max_concurrency=2))
     assert end.error == "AirflowSensorTimeout"
     assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_all_modes_ask_a_last_time_at_the_timeout(simulator, mode):
+    simulator(queue_time=0.5)
+    started = time.monotonic()
+    assert run(sensor(mode, submitted(), timeout=1.5, poke_interval=60))["succeeded"] == 5
+    assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize(("settings", "error"), [({}, "IMIconnectTransientError"), ({"soft_fail": True}, "RuntimeError"), ({"never_fail": True}, "AirflowSkipException")])  # fmt: skip
+def test_an_error_that_passes_is_skipped_after_a_deferral_only_where_poking_is(sim, settings, error):
+    make = sensor("deferrable", ["T"], **settings)
+    event = events.failed(IMIconnectTransientError("planted"))
+    with pytest.raises(Exception, match="planted|Skipping") as caught:
+        resume(make, deferred_by(make()), event, context_of())
+    assert type(caught.value).__name__ == error
+
+
+def test_a_last_round_that_goes_on_is_not_cut_by_airflows_own_limit(sim):
+    deferred = deferred_by(sensor("deferrable", ["T"], timeout=100, poke_interval=600)())
+    assert 700 < deferred.timeout.total_seconds() < 800
+
+
+@pytest.mark.filterwarnings("ignore:coroutine")  # where the signal comes before anything has begun
+def test_a_signal_in_the_first_moments_of_a_wait_is_not_lost():
+    for number in range(600):
+        started = time.monotonic()
+        # Python's own start of a thread can end with a RuntimeError, where the signal comes within it.
+        with pytest.raises((AirflowTaskTimeout, RuntimeError)), timeout(0.0004 + number % 40 / 40_000):
+            completion.run_aside(asyncio.sleep(20))
+        assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize("mode", MODES)

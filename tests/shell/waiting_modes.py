@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import time
 from datetime import datetime, timezone
 from types import SimpleNamespace
 
@@ -62,8 +63,9 @@ def run(make, context=None):
             return make().execute(context)
         except TaskDeferred as deferred:
             return resume(make, deferred, fire(trigger_of(deferred)), context)
-        except AirflowRescheduleException:
+        except AirflowRescheduleException as later:
             context["ti"].first_rescheduled = context["ti"].first_rescheduled or started
+            time.sleep(max(0.0, (later.reschedule_date - datetime.now(timezone.utc)).total_seconds()))
 
 
 def deferred_by(task, context=None):
