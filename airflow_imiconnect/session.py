@@ -57,8 +57,9 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as requests has it
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _Hurried):
-            pool.ConnectionCls = type("Hurried", (_Hurried, pool.ConnectionCls), self._attributes)
+        connection_class = pool.ConnectionCls  # read once: the first calls of a session come from several threads
+        if not issubclass(connection_class, _Hurried):
+            pool.ConnectionCls = type("Hurried", (_Hurried, connection_class), self._attributes)
         return pool
 
 
