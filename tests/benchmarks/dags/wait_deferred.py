@@ -9,4 +9,4 @@ from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
 IDS = "[{% for n in range(dag_run.conf['count']) %}'{{ '%08d' % n }}-0000-4000-8000-{{ dag_run.conf['name'] }}',{% endfor %}]"
 
 with DAG("wait_deferred", schedule=None):
-    IMIconnectProfileStatusSensor(task_id="wait", transids=IDS, deferrable=True, poke_interval=3, timeout=300)
+    IMIconnectProfileStatusSensor(task_id="wait", transids=IDS, deferrable=True, poke_interval=5, timeout=300)

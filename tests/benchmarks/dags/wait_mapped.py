@@ -15,5 +15,5 @@ def is_done(response):
 
 with DAG("wait_mapped", schedule=None, max_active_tasks=32):
     HttpSensor.partial(
-        task_id="wait", http_conn_id="lean", method="GET", response_check=is_done, poke_interval=3, timeout=300
+        task_id="wait", http_conn_id="lean", method="GET", response_check=is_done, poke_interval=5, timeout=300
     ).expand(endpoint=[f"resources/v2/profile/status/{n:08d}-0000-4000-8000-{NAME}" for n in range(COUNT)])
