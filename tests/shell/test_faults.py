@@ -15,7 +15,7 @@ from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
 
 SECRET = "planted-value"
 FAULTS = [
-    "down:0.3", "reset_before", "reset_after", "cut_off", "hang_after", "http_500", "http_502_html", "http_503", "http_429", "7006",
+    "down:0.1", "reset_before", "reset_after", "cut_off", "hang_after", "http_500", "http_502_html", "http_503", "http_429", "7006",
     "7016", "7019", "7020", "not_json", "other_shape", "no_transid", "wrong_types", "slow_body", "huge_body", "redirect", "7010",
 ]  # fmt: skip
 SIZE = 5
@@ -76,7 +76,7 @@ def test_fault(simulator, connect, no_waiting, everything_logged, fault, batches
 
 
 def test_every_other_call_fails_somehow(simulator, connect, no_waiting):
-    passing = [fault for fault in FAULTS if fault not in ("down:0.3", "hang_after", "slow_body", "huge_body")]
+    passing = [fault for fault in FAULTS if fault not in ("down:0.1", "hang_after", "slow_body", "huge_body")]
     sim = simulator(faults={2 * n: fault for n, fault in enumerate(passing * 2, start=1)})
     connect(host=sim.url, extra={"app_id": APP, "timeout": 0.4})
     items = records(20 * SIZE)
