@@ -52,11 +52,11 @@ class Failures:
         self._database: sqlite3.Connection | None = None
 
     def add(self, transid: str, records: Iterable[FailedRecord]) -> None:
-        """Add those of one transaction, which is not added twice."""
+        """Add those of one transaction. Adding them again, after a full disk say, changes nothing."""
         database = self._database or self._open()
         place = self._places[transid]
         database.executemany(
-            "INSERT INTO failed VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO failed VALUES (?, ?, ?, ?, ?)",
             ((place, number, *record[:3]) for number, record in enumerate(records)),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
@@ -193,6 +193,7 @@ class TransactionStatus:
     :param transid: the transaction that was asked about
     :param state: "waiting" (7600 or QUEUED), "succeeded", or "partial": at least one record failed
     :param results: what the service says of each record, where it does
+    :param unnamed_failures: how many records failed that no result names, by the code that says so
     :param total_count: the service's own count of records, for display
     :param failure_count: its count of failed ones, for display; it is wrong in the vendor's own examples
     """
@@ -200,6 +201,7 @@ class TransactionStatus:
     transid: str
     state: Literal["waiting", "succeeded", "partial"]
     results: tuple[RecordResult, ...] = ()
+    unnamed_failures: Mapping[str, int] = field(default_factory=dict)
     total_count: int | None = None
     failure_count: int | None = None
 
@@ -211,18 +213,7 @@ class TransactionStatus:
     @property
     def records(self) -> int:
         """How many records it holds, as far as the service says."""
-        return max(len(self.results), self.total_count or 0, self.unnamed_failures)
-
-    @property
-    def unnamed_failures(self) -> int:
-        """
-        How many failed in a partial success that names none of them: at least one.
-
-        Contract 5: for what Results do not name the code is believed; the counts are for display.
-        """
-        if self.failed or self.state != "partial":
-            return 0
-        return max(1, self.failure_count or 0)
+        return max(len(self.results) + sum(self.unnamed_failures.values()), self.total_count or 0)
 
 
 def failed(results: Iterable[RecordResult]) -> tuple[RecordResult, ...]:

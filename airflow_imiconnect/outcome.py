@@ -85,14 +85,12 @@ class Outcome:
 
     def add(self, status: TransactionStatus) -> None:
         """Count a finished transaction, in whatever order they finish."""
-        self.records += status.records
         failed = list(_failed(status, self.transactions.resent))
         if failed:
-            self.failed_records.add(status.transid, failed)
-            self.failures.update(record.code for record in failed)
-        unnamed = status.unnamed_failures
-        if unnamed:
-            self.failures[_PARTIAL] += unnamed
+            self.failed_records.add(status.transid, failed)  # first: a disk may be full, and nothing is counted then
+        self.failures.update(record.code for record in failed)
+        self.failures.update(status.unnamed_failures)
+        self.records += status.records
 
     def add_succeeded(self, records: int) -> None:
         """Count the records of transactions in which none failed."""
@@ -134,9 +132,6 @@ class Outcome:
         return records_failed(
             f"{self.failed} of {self.records} records failed in IMIconnect", self.failures, first, rejects
         )
-
-
-_PARTIAL = "1002"
 
 
 def records_failed(

@@ -8,6 +8,7 @@ of codes.py. The hook and the trigger only carry calls and answers.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timezone
@@ -143,17 +144,21 @@ def read_status(call: Call, answer: Answer, transid: str) -> TransactionStatus:
     if not bodies:
         raise _error_of_status(call, answer, transid)
     for body in bodies:
-        if not _says_taken(body) and _row(body.code).reading is not Reading.WAITING:
+        if not _says_what_became_of_them(body):
             raise _error_of_code(call, answer, body, transid)
     results = tuple(result for body in bodies for result in body.results)
     if any(_is_waiting(body) for body in bodies):
         return TransactionStatus(transid, "waiting", results)
-    partial = any(_is_partial(body) for body in bodies)
+    unnamed: Counter[str] = Counter()
+    for body in bodies:
+        unnamed[body.code] += _unnamed_failures(body)
+    is_partial = unnamed.total() or any(not result.taken for result in results)
     counts = bodies[0] if len(bodies) == 1 else None
     return TransactionStatus(
         transid,
-        "partial" if partial else "succeeded",
+        "partial" if is_partial else "succeeded",
         results,
+        +unnamed,
         counts.total_count if counts else None,
         counts.failure_count if counts else None,
     )
@@ -232,6 +237,14 @@ def _is_queued(body: Body, answer: Answer, unnamed: int) -> bool:
 _ACCEPTED = 202  # HTTP: accepted, and still in the queue
 
 
+def _says_what_became_of_them(body: Body) -> bool:
+    """Tell whether a status can be read; with a code for "try again" only where Results name all records."""
+    reading = _row(body.code).reading
+    if reading is Reading.TRY_AGAIN:
+        return _says_taken(body) and _unnamed(body) == 0
+    return reading is Reading.WAITING or _says_taken(body)
+
+
 def _is_waiting(body: Body) -> bool:
     reading = _row(body.code).reading
     if reading is Reading.WAITING:
@@ -239,16 +252,34 @@ def _is_waiting(body: Body) -> bool:
     if reading is Reading.TAKEN and _says_queued(body):  # contract 5, also where Results say more of some records
         return True
     if body.results:
-        return any(result.taken and _says_queued(result) for result in body.results)
+        return any(result.taken and _is_not_yet_done(result) for result in body.results)
+    return _is_not_yet_done(body)
+
+
+def _is_not_yet_done(item: Body | RecordResult) -> bool:
     # 1001 has no other documented meaning than "queued"; 1000 without words is the status call's success.
-    return body.code == "1001" and not body.description
+    return _says_queued(item) or (item.code == "1001" and not _says_success(item))
 
 
-def _is_partial(body: Body) -> bool:
-    if any(not result.taken for result in body.results):
-        return True
-    names_all = body.results and (body.total_count or 0) <= len(body.results)
-    return _is_partial_code(body) and not names_all
+def _unnamed_failures(body: Body) -> int:
+    """
+    Return how many records failed in a finished transaction that its Results do not name.
+
+    Contract 5: for those that they do not name the code speaks. A refusal is of all of them, a partial success of as
+    many as are counted; either is of one at least, unless Results name one that failed, or all there are.
+    """
+    named, unnamed = sum(not result.taken for result in body.results), _unnamed(body)
+    if _row(body.code).reading is Reading.TAKEN or unnamed == 0:
+        return 0
+    least = 0 if named else 1
+    if _is_partial_code(body):
+        return max(least, (body.failure_count or 0) - named) if unnamed or not body.results else 0
+    return max(least, unnamed or 0)
+
+
+def _unnamed(body: Body) -> int | None:
+    """Return how many records its Results do not name; None where it does not say how many there are."""
+    return None if body.total_count is None else max(0, body.total_count - len(body.results))
 
 
 def _is_partial_code(body: Body) -> bool:

@@ -21,7 +21,7 @@ from airflow_imiconnect.retry import Limit, PollPolicy, RetryPolicy
 
 Ask = Callable[[str], Awaitable[TransactionStatus]]
 _LEAST = 1.0  # seconds that a round has at least, at the deadline too
-_NEWS = 3.0  # seconds that the last round goes on after each answer that brings something new
+_NEWS = 3.0  # seconds that the last round goes on after each answer
 _ENOUGH = 100  # answers in a row that bring nothing new end a round: a long queue is not asked in full in vain
 
 
@@ -31,10 +31,10 @@ class _Round:
     One round of questions.
 
     :param todo: who is still to be asked in it
-    :param thorough: whether each is to be answered for: then only calls that fail are in vain
+    :param thorough: whether each is to be answered for: then any answer is news, and only calls that fail are in vain
     :param answers: how many calls were answered, be it with "waiting"
     :param unanswered: those whose call failed
-    :param in_vain: how many calls in a row have brought nothing new
+    :param in_vain: how many calls in a row have brought no news
     :param news_at: when one last did
     """
 
@@ -123,12 +123,13 @@ class Watch:
         """
         Ask those that are still waited for once, or until a hundred answers in a row bring nothing new.
 
-        An error that passes is no answer; the transaction is asked again in a later round.
+        After the deadline all are asked. An error that passes is no answer; the transaction is asked again in a later
+        round.
 
         :param limit: when the round ends at the latest
         :raises IMIconnectPermanentError: asking again cannot help
         """
-        await self._ask(ask, _Round(deque(self._waiting)), limit)
+        await self._ask(ask, _Round(deque(self._waiting), thorough=time.time() >= limit.at), limit)
 
     async def ask_all(self, ask: Ask, limit: Limit) -> None:
         """
@@ -180,13 +181,13 @@ class Watch:
     def _take(self, status: TransactionStatus, a_round: _Round) -> None:
         a_round.answers += 1
         finished = status.state != "waiting"
-        if not finished and not a_round.thorough:
-            a_round.in_vain += 1
-            return
-        a_round.in_vain, a_round.news_at = 0, time.time()
         if finished:
+            self._on_finished(status)  # should that fail, it is asked for again
             del self._waiting[status.transid]
-            self._on_finished(status)
+        if finished or a_round.thorough:
+            a_round.in_vain, a_round.news_at = 0, time.time()
+        else:
+            a_round.in_vain += 1
 
     def _note(self, error: IMIconnectTransientError, a_round: _Round) -> None:
         a_round.in_vain += 1
@@ -195,9 +196,14 @@ class Watch:
 
 
 async def _until_over(a_round: _Round, askers: set[asyncio.Task[None]], limit: Limit) -> None:
-    """Let the askers ask until all has been asked, or until the deadline, or after it until nothing new comes."""
-    deadline = max(limit.at, time.time() + _LEAST)
-    while askers and (left := max(deadline, min(a_round.news_at + _NEWS, limit.latest)) - time.time()) > 0:
-        done, askers = await asyncio.wait(askers, timeout=left, return_when=asyncio.FIRST_EXCEPTION)
+    """Let the askers ask until all has been asked, or until the deadline, or after it for as long as there is news."""
+    least = time.time() + _LEAST
+    while askers and (left := max(limit.at, least, _end_of(a_round, limit)) - time.time()) > 0:
+        done, askers = await asyncio.wait(askers, timeout=min(left, _NEWS), return_when=asyncio.FIRST_EXCEPTION)
         for asker in done:
             asker.result()
+
+
+def _end_of(a_round: _Round, limit: Limit) -> float:
+    """Return up to when a round goes on after the deadline; the first answer is waited for."""
+    return min(a_round.news_at + _NEWS, limit.latest) if a_round.answers else limit.latest

@@ -382,6 +382,7 @@ def receipt_of_two(body, http_status=200):
 
 
 DONE = result("C1", description="SUCCESS")
+EXISTS = result("C1", "7015", "exists")
 
 
 @pytest.mark.parametrize(
@@ -407,16 +408,48 @@ def test_a_record_that_the_results_do_not_name_is_never_taken_for_created(body, 
 @pytest.mark.parametrize(
     ("body", "state", "unnamed"),
     [
-        ({"code": "1000", "description": "QUEUED", "TotalCount": 2, "Results": [DONE]}, "waiting", 0),
-        ({"code": "1001", "description": "Queued", "Results": [DONE]}, "waiting", 0),
-        ({"code": "1002", "TotalCount": 2, "Results": [DONE]}, "partial", 1),
-        ({"code": "1002", "TotalCount": 3, "FailureCount": 2, "Results": [DONE]}, "partial", 2),
-        ({"code": "1000", "description": "SUCCESS", "TotalCount": 2, "Results": [DONE]}, "succeeded", 0),
+        ({"code": "1000", "description": "QUEUED", "TotalCount": 2, "Results": [DONE]}, "waiting", {}),
+        ({"code": "1001", "description": "Queued", "Results": [DONE]}, "waiting", {}),
+        ({"code": "1002"}, "partial", {"1002": 1}),
+        ({"code": "1002", "TotalCount": 7, "FailureCount": 3}, "partial", {"1002": 3}),
+        ({"code": "1002", "TotalCount": 2, "Results": [DONE]}, "partial", {"1002": 1}),
+        ({"code": "1002", "TotalCount": 3, "FailureCount": 2, "Results": [DONE]}, "partial", {"1002": 2}),
+        ({"code": "1002", "TotalCount": 3, "FailureCount": 3, "Results": [EXISTS]}, "partial", {"1002": 2}),
+        ({"code": "1002", "TotalCount": 3, "FailureCount": 1, "Results": [EXISTS]}, "partial", {}),
+        ({"code": "1002", "TotalCount": 3, "Results": [EXISTS]}, "partial", {}),
+        ({"code": "1002", "FailureCount": 3, "Results": [DONE]}, "succeeded", {}),
+        ({"code": "1000", "description": "SUCCESS", "TotalCount": 2, "Results": [DONE]}, "succeeded", {}),
+        ({"code": "7014", "TotalCount": 2, "FailureCount": 1, "Results": [DONE]}, "partial", {"7014": 1}),
+        ({"code": "7014", "TotalCount": 9, "Results": [DONE, EXISTS]}, "partial", {"7014": 7}),
+        ({"code": "9999", "Results": [DONE]}, "partial", {"9999": 1}),
+        ({"code": "7014", "Results": [EXISTS]}, "partial", {}),
+        ({"code": "7014", "TotalCount": 1, "Results": [DONE]}, "succeeded", {}),
+        ({"code": "7006", "TotalCount": 1, "Results": [DONE]}, "succeeded", {}),
     ],
 )  # fmt: skip
 def test_a_status_that_names_fewer_records_than_it_counts(body, state, unnamed):
     got = status(body)
     assert (got.state, got.unnamed_failures) == (state, unnamed)
+
+
+@pytest.mark.parametrize("counts", [{}, {"TotalCount": 2}])
+def test_a_code_for_another_try_counts_where_results_name_not_all(counts):
+    with pytest.raises(IMIconnectTransientError):
+        status({"code": "7006", "description": "Internal error", "Results": [DONE], **counts})
+
+
+@pytest.mark.parametrize(
+    ("body", "state"),
+    [
+        ({"code": "1001", "description": "Accepted"}, "waiting"),
+        ({"code": "1001", "description": "SUCCESS"}, "succeeded"),
+        ({"code": "1001", "Results": [result("C1", "1001", "")]}, "waiting"),
+        ({"code": "1000", "Results": [result("C1", "1001", "Accepted"), DONE]}, "waiting"),
+        ({"code": "1001", "Results": [DONE]}, "succeeded"),
+    ],
+)
+def test_1001_is_queued_whatever_its_words_but_success(body, state):
+    assert status(body).state == state
 
 
 @pytest.mark.parametrize("code", [504, "101504", "900800", "E42"])

@@ -74,6 +74,44 @@ def test_the_last_round_ends_within_a_poll_and_soon_after_the_last_news(poll_int
     assert watch.left < 200
 
 
+def test_the_last_round_waits_for_its_first_answer():
+    async def ask(transid):
+        await asyncio.sleep(1.5)
+        return answer(transid)
+
+    assert waited(a_watch(1, []), ask, seconds=0, poll_interval=30)
+
+
+def test_the_last_round_asks_about_all_be_it_in_vain():
+    async def ask(transid):
+        await asyncio.sleep(0)
+        return answer(transid, "waiting" if int(transid[1:]) < 300 else "succeeded")
+
+    watch = a_watch(400, [])
+    assert not waited(watch, ask, seconds=0.5, poll_interval=30)
+    assert (watch.left, watch.first(1)) == (300, ["T0"])
+
+
+def test_a_transaction_that_could_not_be_counted_is_asked_for_again():
+    finished = []
+
+    def count(status):
+        if not finished:
+            finished.append(None)
+            raise OSError("the disk is full")
+        finished.append(status.transid)
+
+    async def ask(transid):
+        return answer(transid)
+
+    watch = Watch(["T0"], count, max_concurrency=1, pace=Pace())
+    with pytest.raises(OSError, match="full"):
+        asyncio.run(watch.ask_round(ask, within(1)))
+    assert watch.left == 1
+    asyncio.run(watch.ask_round(ask, within(1)))
+    assert (watch.left, finished) == (0, [None, "T0"])
+
+
 def test_those_that_fail_are_asked_again_until_all_are_answered_for():
     calls = Counter()
 
