@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=BaseException)
 _BACKSTOP = 60.0  # seconds after which Airflow ends a deferral itself, should no triggerer keep the deadline
-_PATIENCE = 120.0  # seconds without any news after which asking again about finished transactions is given up
-_LOOK_UP_PAUSES = (5.0,) * 24  # seconds between look-ups of a connection that was there before
+_PATIENCE = 120.0  # seconds that asking again about finished transactions has at least, and after any news
+_LOOK_UP_PAUSES = (5.0,) * 120  # seconds between look-ups of a connection that was there before
 
 
 class Deadline(NamedTuple):
@@ -126,10 +126,11 @@ class Completion:
             requests_per_second=self.requests_per_second,
         )
 
-    def after(self, event: object) -> Outcome | TimedOut:
+    def after(self, event: object, deadline: float | None = None) -> Outcome | TimedOut:
         """
         Read the trigger's event, and ask once more about the transactions in which a record failed.
 
+        :param deadline: up to when these are asked for at least, in seconds since 1970, where it is known
         :raises IMIconnectError: the one that the trigger met; or the event is none
         """
         told = events.read(event, self.transactions.transids)
@@ -140,29 +141,30 @@ class Completion:
         if not told.partial:
             return outcome
         self.find_connection()
-        unknown = self._ask_patiently(told.partial, outcome)
+        unknown = self._ask_patiently(told.partial, outcome, deadline or 0.0)
         if unknown:
             raise UnknownOutcomeError(
                 f"All transactions are finished, and records failed in {len(told.partial)} of them; which records, "
-                f"could not be asked of {unknown}: for {_PATIENCE:g} s no answer came. Another try asks again."
+                f"could not be asked of {unknown}: no answer came in time. Another try asks again."
             )
         return outcome
 
-    def _ask_patiently(self, transids: Sequence[str], outcome: Outcome) -> int:
-        """Ask about finished transactions for as long as there are answers; return how many stay without one."""
+    def _ask_patiently(self, transids: Sequence[str], outcome: Outcome, deadline: float) -> int:
+        """Ask about finished transactions until the deadline, and on while there are answers; return what is left."""
         questions, policy = self.questions, PollPolicy(min(self.policy.poll_interval, 5.0))
         watch = questions.watch(transids, outcome.add)
         before = watch.left + 1
         while 0 < watch.left < before:
             before = watch.left
-            run_aside(questions.until_finished(watch, policy, policy.limit(time.time() + _PATIENCE)))
+            until = max(deadline, time.time() + _PATIENCE)
+            run_aside(questions.until_finished(watch, policy, policy.limit(until)))
         return watch.left
 
     def find_connection(self) -> None:
         """
         Look for a connection that was there before; "not found" may pass, since Airflow says so of passing errors too.
 
-        :raises AirflowNotFoundException: it is not there for two minutes
+        :raises AirflowNotFoundException: it is not there for ten minutes
         """
         for pause in _LOOK_UP_PAUSES:
             with suppress(AirflowNotFoundException):
@@ -269,7 +271,8 @@ def sending_nothing_again(*, resumes: bool) -> Iterator[None]:
         words = str(error) if isinstance(error, AirflowException | AirflowTaskTimeout) else type(error).__name__
         raise IMIconnectPermanentError(
             f"{words} There is no other try, for it would send everything again: resume is off, it needs Airflow 3.3. "
-            "The transactions are in XCom return_value: IMIconnectProfileStatusSensor waits for them."
+            "The transactions are in XCom return_value, or else in the log of this task: IMIconnectProfileStatusSensor "
+            "waits for them."
         ) from error
 
 

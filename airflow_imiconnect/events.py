@@ -74,8 +74,10 @@ def timed_out(waiting: int, first: Sequence[str]) -> dict[str, Any]:
 
 def failed(error: IMIconnectError) -> dict[str, Any]:
     """Return the payload for an error."""
-    fields = {name: getattr(error, name) for name in _ERROR_FIELDS}
-    return {"state": "error", "error": type(error).__name__, "message": str(error), **fields}
+    message, fields = str(error), {name: getattr(error, name) for name in _ERROR_FIELDS}
+    if str(fields["description"]) not in message:  # what the message leaves out may be a record's values
+        fields["description"] = None
+    return {"state": "error", "error": type(error).__name__, "message": message, **fields}
 
 
 def read(payload: object, transids: Sequence[str]) -> Finished | TimedOut:

@@ -15,7 +15,7 @@ Source = FileSource | ListSource
 def records_source(records: object) -> ListSource:
     """Return the source of a list, or of what Jinja has made of one; raises IMIconnectInvalidRecordError."""
     if records is None:
-        raise IMIconnectInvalidRecordError("records", "the upstream task returned nothing")
+        raise IMIconnectInvalidRecordError("records or path", "the upstream task returned nothing")
     return ListSource(unrendered(records))
 
 
@@ -42,8 +42,8 @@ def _paths(value: object) -> list[object]:
 def check_input(task_id: str, records: object, path: object, file_format: str, options: TableOptions) -> None:
     """Check the arguments of an operator that reads; raises ValueError."""
     if (records is None) == (path is None):
-        both = "both are" if records is not None else "neither is"
-        raise ValueError(f"Task {task_id!r}: give exactly one of records and path; {both} given.")
+        both = "both are given" if records is not None else "neither is given, or an upstream task returned None"
+        raise ValueError(f"Task {task_id!r}: give exactly one of records and path; {both}.")
     if file_format not in FORMATS:
         raise ValueError(f"Task {task_id!r}: file_format must be one of {', '.join(FORMATS)}.")
     for name in ("delimiter", "quotechar", "escapechar"):

@@ -167,11 +167,19 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         if not self.wait_for_completion:
             self._finish(ledger)
             return submission
-        publish(context, submission)  # whatever becomes of the waiting: a transid that is lost cannot be found again
         with sending_nothing_again(resumes=self._store(context) is not None):
+            self._publish(context, submission)
             result = self._wait(context, submission, started)
         self._finish(ledger)
         return result
+
+    def _publish(self, context: Context, submission: dict[str, Any]) -> None:
+        """Keep the transids, whatever becomes of the waiting: one that is lost cannot be found again (contract 7)."""
+        try:
+            publish(context, submission)
+        except Exception:
+            self.log.error("The submission could not be kept in XCom: transids %s", " ".join(submission["transids"]))  # noqa: TRY400 - raised
+            raise
 
     def _wait(self, context: Context, submission: dict[str, Any], started: float) -> dict[str, Any]:
         """Wait here, or leave it to the trigger; ``timeout`` begins now, ``execution_timeout`` began with the task."""
@@ -182,7 +190,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             self.defer(
                 trigger=completion.trigger(deadline),
                 method_name="execute_complete",
-                kwargs={"submission": submission, "limit": deadline.limit, "source": self._sent},
+                kwargs={"submission": submission, **deadline._asdict(), "source": self._sent},
                 timeout=deadline.backstop(completion.policy),
             )
         return self._complete(context, submission, completion.in_worker(deadline), deadline.limit)
@@ -194,6 +202,7 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
         submission: dict[str, Any] | None = None,
         limit: str = "timeout",
         source: str | None = None,
+        at: float | None = None,
     ) -> dict[str, Any]:
         """
         Read the trigger's event, and return the submission and its outcome. Nothing is sent.
@@ -203,15 +212,20 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
             loses what a deferral hands on
         :param limit: the task's limit that set the deadline: "timeout" or "execution_timeout"
         :param source: the version of the files that were sent, where it is known
+        :param at: the deadline, in seconds since 1970
         """
         self._sent = source
         submission = published(context) if submission is None else submission
         completion = self._completion(submission)
-        with sending_nothing_again(resumes=self._store(context) is not None):
-            completion.find_connection()
-            result = self._complete(context, submission, completion.after(event), limit)
+        completion.find_connection()
+        result = self._complete(context, submission, completion.after(event, at), limit)
         self._finish(self._ledger(context, completion.hook))
         return result
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:  # noqa: ANN401 - as BaseOperator has it
+        """Go on after the deferral, also where the trigger has failed."""
+        with sending_nothing_again(resumes=self._store(context) is not None):
+            return super().resume_execution(next_method, next_kwargs, context)
 
     def _finish(self, ledger: Ledger) -> None:
         """Note the success. Should the task fail after all (in a post_execute, say), a Clear is to continue."""

@@ -36,6 +36,7 @@ from airflow_imiconnect.rejects import RejectsFile
 from airflow_imiconnect.retry import Limit, PollPolicy
 from airflow_imiconnect.tasks import DEFAULT_CONN_ID, hook_of, owner_of, unrendered
 
+_TRIGGER_FAILED = "__fail__"  # the method by which Airflow resumes a task whose trigger has crashed, or timed out
 _PAST_TIMEOUT = 0.01  # seconds by which the last question comes after the timeout: BaseSensorOperator ends it after it
 
 
@@ -117,21 +118,36 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._finish(context, begun.outcome))
 
-    def execute_complete(self, context: Context, event: object = None, limit: str = "timeout") -> dict[str, Any]:
+    def execute_complete(
+        self, context: Context, event: object = None, limit: str = "timeout", at: float | None = None
+    ) -> dict[str, Any]:
         """
         Read the trigger's event, and return the outcome.
 
         :param event: what the trigger fired (events.py)
         :param limit: the task's limit that set the deadline: "timeout" or "execution_timeout"
+        :param at: the deadline, in seconds since 1970
         """
         with self._as_while_poking():
             completion = self._completion()
-            outcome = completion.after(event)
+            outcome = completion.after(event, at)
             if isinstance(outcome, TimedOut):
                 error = AirflowTaskTimeout if limit == "execution_timeout" else AirflowSensorTimeout
                 total = len(completion.transactions.transids)
                 raise error(f"{self.task_id} has reached its {limit}. {still_waiting(outcome, total)}")
             return self._finish(context, outcome)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:  # noqa: ANN401 - as BaseSensorOperator has it
+        """Go on after the deferral. Where the trigger has crashed, BaseSensorOperator would skip for soft_fail."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSkipException as skip:
+            if next_method != _TRIGGER_FAILED or isinstance(skip.__cause__, AirflowSensorTimeout):
+                raise
+            raise RuntimeError(
+                f"The trigger has failed ({skip.__cause__}): whether the transactions are finished is not known. "
+                "Another try asks again."
+            ) from skip.__cause__
 
     def _defer_or_finish(self, context: Context) -> dict[str, Any]:
         completion = self._completion()
@@ -141,7 +157,7 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         raise TaskDeferred(
             trigger=completion.trigger(deadline),
             method_name="execute_complete",
-            kwargs={"limit": deadline.limit},
+            kwargs=deadline._asdict(),
             timeout=deadline.backstop(completion.policy),
         )
 

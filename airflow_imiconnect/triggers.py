@@ -18,8 +18,9 @@ from airflow_imiconnect.errors import IMIconnectError
 from airflow_imiconnect.retry import PollPolicy
 from airflow_imiconnect.settings import Settings
 
-_LOOK_UP = 10.0  # seconds that reading the connection has at least: the first time takes a few
-_NOT_FOUND = 600.0  # seconds after which a connection that is not found is taken for deleted
+_LOOK_UP = 10.0, 60.0  # seconds that reading the connection has at least, for the first time takes a few, and at most
+_NOT_FOUND = 600.0  # seconds after which a connection that is not found, or forbidden, is taken for deleted
+_PAUSES = 5.0, 60.0  # seconds between two readings: the first ones, and up to where they grow
 
 
 class IMIconnectProfileStatusTrigger(BaseTrigger):
@@ -98,10 +99,10 @@ class IMIconnectProfileStatusTrigger(BaseTrigger):
 
     async def _settings(self) -> Settings | None:
         """Look the connection up, again where that fails for now; None when the deadline comes first."""
-        started = time.time()
+        started, pause = time.time(), min(self.poll_interval, _PAUSES[0])
         while True:
             try:
-                with anyio.fail_after(max(self.deadline - time.time(), _LOOK_UP)):
+                with anyio.fail_after(min(max(self.deadline - time.time(), _LOOK_UP[0]), _LOOK_UP[1])):
                     connection = await BaseHook.aget_connection(self.imiconnect_conn_id)
                 return Settings.from_connection(connection)
             except IMIconnectError:
@@ -110,10 +111,12 @@ class IMIconnectProfileStatusTrigger(BaseTrigger):
                 self._look_again(error, started)
             if time.time() >= self.deadline:
                 return None
-            await asyncio.sleep(max(0.0, min(self.poll_interval, 5.0, self.deadline - time.time())))
+            await asyncio.sleep(max(0.0, min(pause, self.deadline - time.time())))
+            pause = min(pause * 1.5, _PAUSES[1])
 
     def _look_again(self, error: Exception, started: float) -> None:
-        if isinstance(error, AirflowNotFoundException) and time.time() - started > _NOT_FOUND:
+        # PermissionError: the secrets backend, or Airflow's API, refuses it to this task.
+        if isinstance(error, AirflowNotFoundException | PermissionError) and time.time() - started > _NOT_FOUND:
             raise IMIconnectError(f"{error} It was looked for again and again for {_NOT_FOUND:g} s.") from None
         self.log.warning("The connection could not be read, and is read again: %s", type(error).__name__)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowSkipException, AirflowTaskTimeout
 from conftest import APP, KEY, Store, records
 from waiting_modes import (
     MODES,
@@ -106,12 +106,31 @@ def test_failed_records_that_cannot_be_asked_are_not_skipped_in_silence(simulato
     monkeypatch.setattr(completion, "_PATIENCE", 0.2)
     sim = simulator()
     sim.seed_profile(APP, "C0")
-    make = sensor("deferrable", submitted(2), **{setting: True})
+    make = sensor("deferrable", submitted(2), timeout=1, **{setting: True})
     deferred = deferred_by(make())
     event = fire(trigger_of(deferred))
     sim.stop()
     with pytest.raises(RuntimeError, match="records failed in 1 of them; which records, could not be asked of 1"):
         resume(make, deferred, event, context_of())
+
+
+def test_a_service_that_is_away_after_the_deferral_is_asked_until_the_deadline(simulator, monkeypatch):
+    monkeypatch.setattr(completion, "_PATIENCE", 0.1)
+    sim = simulator(faults={("status", number): "http_503" for number in range(4, 12)})
+    sim.seed_profile(APP, "C0")
+    make = sensor("deferrable", submitted(3), poke_interval=0.1)
+    with pytest.raises(IMIconnectRecordsFailedError, match="1 of 3 records failed"):
+        run(make)
+    assert sum(call.kind == "status" for call in sim.calls) == 12
+
+
+@pytest.mark.parametrize("setting", ["soft_fail", "never_fail"])
+def test_a_trigger_that_crashed_is_not_skipped_in_silence(sim, setting):
+    make = sensor("deferrable", ["T"], **{setting: True})
+    with pytest.raises(RuntimeError, match="The trigger has failed .Trigger failure."):
+        make().resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["planted"]}, context_of())
+    with pytest.raises(AirflowSkipException):
+        make().resume_execution("__fail__", {"error": "Trigger timeout"}, context_of())
 
 
 # -- errors that pass --
@@ -175,6 +194,13 @@ def test_a_triggerer_that_does_not_find_the_connection_looks_again(sim, monkeypa
     left = failing_look_ups(monkeypatch, triggers.BaseHook, "aget_connection", gone, gone)
     assert fire(waiting)["state"] == "finished"
     assert not left
+
+
+def test_a_connection_that_is_forbidden_for_ten_minutes_ends_it(monkeypatch):
+    monkeypatch.setattr(triggers, "_NOT_FOUND", 0.1)
+    failing_look_ups(monkeypatch, triggers.BaseHook, "aget_connection", *[PermissionError("planted")] * 99)
+    event = fire(IMIconnectProfileStatusTrigger(transids=["T"], deadline=time.time() + 20, poll_interval=0.02))
+    assert event["message"] == "planted It was looked for again and again for 0.1 s."
 
 
 def test_a_connection_that_is_gone_for_ten_minutes_ends_it_and_is_named(monkeypatch):

@@ -260,6 +260,29 @@ def test_without_resume_no_other_try_follows_a_full_disk_either(simulator, monke
     assert ended(make, context_of(task_state_store=Store())).error == "OSError"
 
 
+@pytest.mark.parametrize(("resumes", "error"), [(False, "IMIconnectPermanentError"), (True, "TaskDeferralError")])
+def test_without_resume_no_other_try_follows_a_trigger_that_crashed(sim, resumes, error):
+    context = context_of(**({"task_state_store": Store()} if resumes else {}))
+    make = submit(records(3), deferrable=True)
+    deferred_by(make(), context)
+    with pytest.raises(Exception, match="Trigger failure") as caught:
+        make().resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["planted"]}, context)
+    assert type(caught.value).__name__ == error
+
+
+@BOTH
+def test_without_resume_no_other_try_follows_a_result_that_could_not_be_kept(simulator, everything_logged, deferrable):
+    class Failing(Ti):
+        def xcom_push(self, key, value):
+            raise ConnectionError("planted")
+
+    sim = simulator()
+    end = ended(submit(records(3), deferrable), context_of(Failing()))
+    assert (end.error, end.words[:37]) == ("IMIconnectPermanentError", "ConnectionError There is no other try")
+    logged = everything_logged.text
+    assert all(call.transid in logged for call in creates(sim))
+
+
 def test_an_unknown_event_fails_loudly(sim):
     make = submit(records(1), deferrable=True)
     deferred = deferred_by(make())

@@ -189,3 +189,11 @@ def test_a_restart_of_the_service_while_waiting(simulator, mode):
     sim = simulator(queue_time=0.3, faults={("status", 2): Fault("down", seconds=0.6)})
     assert run(sensor(mode, submitted()))["succeeded"] == 5
     assert len(sim.profiles[APP]) == 5
+
+
+def test_a_description_that_a_message_leaves_out_is_not_in_the_event_either():
+    """It may hold a record's values; the event goes into Airflow's database."""
+    told = [
+        events.failed(IMIconnectTransientError(words, code="7011", description="of C1")) for words in ("x", "x of C1")
+    ]
+    assert [event["description"] for event in told] == [None, "of C1"]
