@@ -301,13 +301,3 @@ def report(
             raise error
         log.warning("%s", error)
     return result
-
-
-def check_waiting(task_id: str, on_failed_records: str, tolerated_codes: object) -> None:
-    """Check two arguments of tasks that wait; raises ValueError."""
-    if on_failed_records not in ("fail", "warn"):
-        raise ValueError(f"Task {task_id!r}: on_failed_records must be 'fail' or 'warn'.")
-    if isinstance(tolerated_codes, str) or not isinstance(tolerated_codes, Collection):
-        raise ValueError(  # noqa: TRY004 - as for the other arguments
-            f"Task {task_id!r}: tolerated_codes must be a list of codes, for example ['7015']."
-        )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.paths import input_files, same_file, storage_path
-from airflow_imiconnect.sources import FORMATS, FileSource, ListSource, TableOptions
+from airflow_imiconnect.sources import FileSource, ListSource, TableOptions
 from airflow_imiconnect.tasks import unrendered
 
 Source = FileSource | ListSource
@@ -37,18 +37,3 @@ def _paths(value: object) -> list[object]:
     if not paths or any(path is None or not str(path).strip() for path in paths):
         raise IMIconnectInvalidRecordError("path", "it names no file")
     return paths
-
-
-def check_input(task_id: str, records: object, path: object, file_format: str, options: TableOptions) -> None:
-    """Check the arguments of an operator that reads; raises ValueError."""
-    if (records is None) == (path is None):
-        both = "both are given" if records is not None else "neither is given, or an upstream task returned None"
-        raise ValueError(f"Task {task_id!r}: give exactly one of records and path; {both}.")
-    if file_format not in FORMATS:
-        raise ValueError(f"Task {task_id!r}: file_format must be one of {', '.join(FORMATS)}.")
-    for name in ("delimiter", "quotechar", "escapechar"):
-        value = getattr(options, name)
-        if value is not None and not (isinstance(value, str) and len(value) == 1):
-            raise ValueError(f"Task {task_id!r}: {name} must be one character.")
-    if records is not None and options != TableOptions():
-        raise ValueError(f"Task {task_id!r}: columns, attributes and what CSV needs are for tables, and so for path.")

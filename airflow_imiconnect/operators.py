@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, Context, ObjectStoragePath, conf
 
+from airflow_imiconnect.arguments import check_input, check_seconds, check_sending, check_waiting
 from airflow_imiconnect.batches import CheckedRecord, check_records, make_batches
 from airflow_imiconnect.completion import (
     Completion,
     Deadline,
-    check_waiting,
     report,
     sending_nothing_again,
     still_waiting,
 )
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.events import TimedOut
-from airflow_imiconnect.inputs import Source, check_input, files_source, records_source
+from airflow_imiconnect.inputs import Source, files_source, records_source
 from airflow_imiconnect.inspection import Inspection
 from airflow_imiconnect.ledger import Ledger, Store
 from airflow_imiconnect.outcome import Outcome, Transactions
@@ -403,18 +403,11 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
 
     def _check_arguments(self) -> None:
         check_input(self.task_id, self.records, self.path, self.file_format, self._table_options())
-        if self.on_invalid not in ("fail", "skip"):
-            raise ValueError(f"Task {self.task_id!r}: on_invalid must be 'fail' or 'skip'.")
-        if not 1 <= self.batch_size <= MAX_RECORDS_PER_CALL:
-            raise ValueError(f"Task {self.task_id!r}: batch_size must be 1 to {MAX_RECORDS_PER_CALL}.")
-        if self.max_concurrency < 1:
-            raise ValueError(f"Task {self.task_id!r}: max_concurrency must be at least 1.")
-        check_waiting(self.task_id, self.on_failed_records, self.tolerated_codes)
-        for name in ("poll_interval", "max_poll_interval", "timeout"):
-            value = getattr(self, name)
-            if name == "timeout" and isinstance(value, timedelta):
-                value = value.total_seconds()
-            if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
-                raise ValueError(f"Task {self.task_id!r}: {name} must be a number of seconds.")
-        if self.requests_per_second is not None and not self.requests_per_second > 0:
-            raise ValueError(f"Task {self.task_id!r}: requests_per_second must be above 0.")
+        check_sending(self.task_id, self.on_invalid, self.batch_size, self.requests_per_second)
+        check_waiting(self.task_id, self.on_failed_records, self.tolerated_codes, self.max_concurrency)
+        check_seconds(
+            self.task_id,
+            poll_interval=self.poll_interval,
+            max_poll_interval=self.max_poll_interval,
+            timeout=self.timeout,
+        )

@@ -20,10 +20,10 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_imiconnect.arguments import check_waiting
 from airflow_imiconnect.completion import (
     Completion,
     Deadline,
-    check_waiting,
     naming_what_waits,
     report,
     run_aside,
@@ -94,7 +94,7 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         self.imiconnect_conn_id = imiconnect_conn_id
         self.deferrable = deferrable
         self._begun: _Begun | None = None
-        self._check_arguments()
+        check_waiting(self.task_id, on_failed_records, tolerated_codes, max_concurrency)
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as BaseSensorOperator has it
         """Wait, and return the outcome; or leave the waiting to the trigger."""
@@ -233,11 +233,6 @@ class IMIconnectProfileStatusSensor(BaseSensorOperator):
         asked_for = self._begun.watch.asked_for if self._begun else 0.0
         usual = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         return float(min(max(usual, asked_for), max(0.0, self.timeout - run_duration()) + _PAST_TIMEOUT))
-
-    def _check_arguments(self) -> None:
-        check_waiting(self.task_id, self.on_failed_records, self.tolerated_codes)
-        if self.max_concurrency < 1:
-            raise ValueError(f"Task {self.task_id!r}: max_concurrency must be at least 1.")
 
 
 class _Begun:
