@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -356,21 +357,25 @@ JSON = st.recursive(
 BODIES = st.binary(max_size=64) | JSON.map(lambda value: json.dumps(value).encode())
 
 
-@settings(max_examples=100_000 if os.environ.get("IMICONNECT_TESTS") == "long" else 600, deadline=None)
-@given(body=BODIES, http_status=st.integers(100, 600), headers=st.dictionaries(st.just("Retry-After"), st.text()))
-def test_only_typed_values_or_our_errors_come_out(body, http_status, headers):
-    got = protocol.Answer(http_status, body, headers)
-    for read, kind in (
-        (lambda: protocol.read_receipt(CREATE, got), Receipt),
-        (lambda: protocol.read_status(STATUS, got, T1), TransactionStatus),
-    ):
-        try:
-            value = read()
-        except IMIconnectError as error:
-            assert str(error)  # noqa: PT017 - either way is right, and both are looked at
-        else:
-            assert isinstance(value, kind)
-            assert all(isinstance(item, RecordResult) for item in value.results)
+HEADERS = st.dictionaries(st.just("Retry-After"), st.text())
+ANSWERS = st.lists(st.builds(protocol.Answer, st.integers(100, 600), BODIES, HEADERS), min_size=10, max_size=10)
+
+
+@settings(max_examples=10_500 if os.environ.get("IMICONNECT_TESTS") == "long" else 60, deadline=None)
+@given(answers=ANSWERS)  # ten at a time, which takes half as long as one by one
+def test_only_typed_values_or_our_errors_come_out(answers):
+    for got in answers:
+        for read, kind in (
+            (partial(protocol.read_receipt, CREATE, got), Receipt),
+            (partial(protocol.read_status, STATUS, got, T1), TransactionStatus),
+        ):
+            try:
+                value = read()
+            except IMIconnectError as error:
+                assert str(error)  # noqa: PT017 - either way is right, and both are looked at
+            else:
+                assert isinstance(value, kind)
+                assert all(isinstance(item, RecordResult) for item in value.results)
 
 
 # -- what Results do not name (contract 5) --
