@@ -1,10 +1,12 @@
 """What DAG authors do with tasks - mapping, templates, groups, rules, setup and teardown - done with ours, on Airflow."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import local_airflow
 import pytest
+from headless import AirflowError, Headless, free_port
 
 from airflow_imiconnect.simulator import Simulator
 
@@ -20,13 +22,37 @@ def dags(airflow_database):
     return local_airflow.load_dags(FOLDER)
 
 
+@pytest.fixture(scope="module")
+def ports():
+    """Those of the two simulators, each time that they are started."""
+    return {DEFAULT: free_port(), OTHER: free_port()}
+
+
+def connections(ports):
+    names = {DEFAULT: local_airflow.CONNECTION_VARIABLE, OTHER: "AIRFLOW_CONN_OTHER_TENANT"}
+    common = {"conn_type": "imiconnect", "extra": {"app_id": APPS[0]}}
+    return {
+        names[tenant]: json.dumps({"host": f"http://127.0.0.1:{port}", "password": tenant, **common})
+        for tenant, port in ports.items()
+    }
+
+
 @pytest.fixture
-def tenants(monkeypatch):
+def tenants(monkeypatch, ports):
     """Two simulators: the default connection's, and another tenant's."""
-    with Simulator(apps=APPS, key="key-1", queue_time=0.2) as default, Simulator(apps=APPS, key="key-2") as other:
-        monkeypatch.setenv(local_airflow.CONNECTION_VARIABLE, default.connection)
-        monkeypatch.setenv("AIRFLOW_CONN_OTHER_TENANT", other.connection)
+    for name, connection in connections(ports).items():
+        monkeypatch.setenv(name, connection)
+    default, other = (Simulator(apps=APPS, key=tenant, port=port, queue_time=0.2) for tenant, port in ports.items())
+    with default, other:
         yield {DEFAULT: default, OTHER: other}
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory, ports):
+    """An Airflow with a scheduler and a triggerer."""
+    environment = connections(ports) | {"AIRFLOW__CORE__PARALLELISM": "4"}
+    with Headless(tmp_path_factory.mktemp("airflow"), FOLDER, environment, triggerer=True) as running:
+        yield running
 
 
 @pytest.fixture
@@ -41,22 +67,38 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def run(dags, tenants, folder):
+@pytest.fixture(params=["dag.test()", pytest.param("scheduler", marks=pytest.mark.slow)])
+def run(request, dags, tenants, folder):
     """Run a DAG; return its state, and the state and the result of each of its task instances."""
 
     def run(dag_id):
         dag = dags[dag_id]
-        done = dag.test(run_conf={"folder": str(folder)} if "folder" in dag.params else None)
-        instances = {(each.task_id, each.map_index): each for each in done.get_task_instances()}
-        states = {name: str(instance.state) for name, instance in instances.items()}
-        results = {
-            (task_id, index): instance.xcom_pull(task_ids=task_id, map_indexes=index)
-            for (task_id, index), instance in instances.items()
-        }
-        return str(done.state), states, results
+        conf = {"folder": str(folder)} if "folder" in dag.params else {}
+        if request.param == "scheduler":
+            return run_by_scheduler(request.getfixturevalue("airflow"), dag_id, conf)
+        return run_here(dag, conf)
 
     return run
+
+
+def run_here(dag, conf):
+    done = dag.test(run_conf=conf or None)
+    instances = {(each.task_id, each.map_index): each for each in done.get_task_instances()}
+    states = {name: str(instance.state) for name, instance in instances.items()}
+    results = {
+        (task_id, index): instance.xcom_pull(task_ids=task_id, map_indexes=index)
+        for (task_id, index), instance in instances.items()
+    }
+    return str(done.state), states, results
+
+
+def run_by_scheduler(airflow, dag_id, conf):
+    run_id = airflow.trigger(dag_id, conf)
+    state, states, results = airflow.wait_for_run(dag_id, run_id, 120), airflow.states(dag_id, run_id), {}
+    for task_id, index in states:
+        with suppress(AirflowError):  # it has returned nothing
+            results[task_id, index] = airflow.xcom(dag_id, run_id, task_id, index)
+    return state, states, results
 
 
 def held(simulator, app_id):

@@ -42,7 +42,8 @@ def wait_until(condition, seconds, what, pause=0.02):
     return value
 
 
-def _free_port():
+def free_port():
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -63,7 +64,7 @@ class Headless:
         self.home = Path(home)
         self.dags = Path(dags)
         self.database = self.home / "airflow.db"
-        self._port = _free_port()
+        self._port = free_port()
         self._url = f"http://127.0.0.1:{self._port}"
         self._environment = {**_without_airflow(os.environ), **self._settings(), **environment}
         self._parts = {}
@@ -194,10 +195,10 @@ class Headless:
         body = {"dry_run": False, "dag_run_id": run_id, "task_ids": task_ids, "only_failed": False}
         self._ask("POST", f"dags/{dag_id}/clearTaskInstances", body)
 
-    def xcom(self, dag_id, run_id, task_id):
+    def xcom(self, dag_id, run_id, task_id, map_index=-1):
         """Return what a task returned."""
-        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value?stringify=false"
-        return self._ask("GET", path)["value"]
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self._ask("GET", f"{path}?stringify=false&map_index={map_index}")["value"]
 
     def run_state(self, dag_id, run_id):
         """Return the state of a run."""
@@ -212,6 +213,11 @@ class Headless:
             return state if state in ("success", "failed") else None
 
         return wait_until(ended, seconds, f"run {run_id} has ended", pause=0.1)
+
+    def states(self, dag_id, run_id):
+        """Return the state of each task instance of a run, by task id and map index."""
+        sql = "SELECT task_id, map_index, state FROM task_instance WHERE dag_id = ? AND run_id = ?"
+        return {(task_id, index): state for task_id, index, state in self._select(sql, dag_id, run_id)}
 
     def task(self, dag_id, run_id, task_id):
         """Return (state, number of the try, process id) of a task."""
