@@ -66,8 +66,13 @@ class Settings:
         return min(_CONNECT_TIMEOUT, self.timeout)
 
     @property
-    def trusts_environment(self) -> bool:
-        """Whether a proxy of the environment is used: where http is spoken, on loopback, it would see the key."""
+    def speaks_tls(self) -> bool:
+        """Whether certificates matter."""
+        return self.base_url.startswith("https:")
+
+    @property
+    def may_use_a_proxy(self) -> bool:
+        """Whether the environment's proxy counts: none leads to this machine, and plain http would show it the key."""
         return not is_loopback(self.base_url)
 
 
