@@ -175,6 +175,7 @@ def test_nobody_answers_the_handshake(press_test):
         ("http://api.eu.webexconnect.io", {}, "http:// is for loopback addresses only, use https://"),
         ("", {"region": "mars"}, "region 'mars' is unknown. Use one of ca, eu,"),
         ("127.0.0.1", {"timeout": "soon"}, "'timeout' must be a number above 0"),
+        ("127.0.0.1", {"timeout": 1e10}, "'timeout' must be at most 86400 seconds"),
     ],
 )
 def test_a_connection_that_cannot_be_right(press_test, host, extra, words):
