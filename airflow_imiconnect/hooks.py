@@ -113,7 +113,7 @@ class IMIconnectHook(BaseHook):
         transid = str(uuid.uuid4())
         try:
             call = protocol.test_call(transid, self.settings.base_url)
-            protocol.read_status(call, self._exchange(call), transid)
+            protocol.read_test(call, self._exchange(call), transid)
         except IMIconnectError as error:
             return False, str(error)
         return True, f"{self.settings.base_url} answers, and the profile key is right."
