@@ -37,15 +37,15 @@ def proxy_for(settings: Settings) -> str | None:
     return proxy
 
 
-def ca_bundle(settings: Settings) -> str | bool:
+def ca_bundle(settings: Settings) -> str | None:
     """
-    Return the file or folder of CAs that requests would choose, or True for the usual ones.
+    Return the file or folder of CAs that requests would choose, or None.
 
     :raises network.Unusable: there is none at that path
     """
     path = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     if not path or not settings.speaks_tls:
-        return True
+        return None
     try:
         is_folder = Path(path).is_dir()
         ssl.create_default_context(cafile=None if is_folder else path, capath=path if is_folder else None)

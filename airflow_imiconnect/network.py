@@ -97,11 +97,13 @@ def no_connection(call: protocol.Call, error: Exception) -> IMIconnectError:
     ):
         for cause in system:
             if isinstance(cause, kind):
-                said = (
-                    cause.strerror if kind is socket.gaierror else os.strerror(cause.errno or 0)
-                )  # not asyncio's words
-                return protocol.no_answer(call, f"no connection ({words}{said})", sent=False, advice=advice)
+                return protocol.no_answer(call, f"no connection ({words}{_said(cause)})", sent=False, advice=advice)
     return protocol.no_answer(call, "no connection", sent=False, advice=_FIREWALL)
+
+
+def _said(error: OSError) -> str:
+    """Return the system's words: asyncio has its own, with the address in them."""
+    return str(error.strerror) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
 
 
 def no_connection_in_time(call: protocol.Call) -> IMIconnectError:
@@ -118,6 +120,9 @@ def no_proxy(call: protocol.Call, error: BaseException) -> IMIconnectError:
     """Tell that the call went no further than the proxy, and whether it is one at all."""
     if _is_no_http(error):
         return protocol.cannot_call(call, "what answers in the proxy's place speaks no HTTP", _PROXY_URL)
+    tls = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
+    if tls:
+        return tls_error(call, tls)
     return protocol.no_answer(call, "the proxy did not take the call", sent=False, advice=_PROXY)
 
 

@@ -46,8 +46,9 @@ class _Session(requests.Session):
         """Look the environment up once, not for each call: a session speaks to one host."""
         if self._environment is None:
             proxy = environment.proxy_for(self._settings)
-            seen = {"proxies": {"all": proxy} if proxy else {}, "verify": environment.ca_bundle(self._settings)}
-            self._environment = dict(super().merge_environment_settings(*args)) | seen
+            named = {"proxies": proxy and {"all": proxy}, "verify": environment.ca_bundle(self._settings)}
+            merged = dict(super().merge_environment_settings(*args))
+            self._environment = merged | {name: value for name, value in named.items() if value}
         return self._environment
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests names it

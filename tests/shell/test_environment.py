@@ -1,12 +1,13 @@
 """Proxies and certificates of the environment: whoever submits and whoever waits says the same of them."""
 
 import asyncio
+import re
 import ssl
 import time
 
 import pytest
 from conftest import APP, record
-from servers import certificate, nobody_listens, raw_server
+from servers import certificate, nobody_listens, raw_server, self_signed_server
 
 from airflow_imiconnect.errors import (
     IMIconnectAmbiguousError,
@@ -165,9 +166,15 @@ def test_a_proxy_that_does_as_it_should(hook, proxy, environment, tmp_path):
     assert asked(hook).state == hook.get_profile_status("T").state == "waiting"
 
 
+def test_a_proxy_whose_certificate_is_not_trusted(hook, environment, tmp_path):
+    with self_signed_server(tmp_path) as url:
+        environment(HTTPS_PROXY=url)
+        assert re.search(r"TLS failed \(self.signed certificate\)\. This machine does not trust", str(ended(hook)))
+
+
 def test_what_lies_behind_the_tunnel_is_not_the_proxys_fault(hook, proxy, environment):
     environment(HTTPS_PROXY=proxy)
-    assert "TLS failed (self-signed certificate). This machine does not trust" in str(ended(hook))
+    assert re.search(r"TLS failed \(self.signed certificate\)\. This machine does not trust", str(ended(hook)))
 
 
 @pytest.mark.parametrize("others", ["localhost,[::1]", "::1/128", "host:*", "10.0.0.0/99", "a b", "http://", ",,", "[", "company.invalid:8443"])  # fmt: skip
@@ -200,6 +207,16 @@ def test_certificates_that_cannot_be_read(hook, environment, tmp_path, content):
     error = ended(hook)
     assert isinstance(error, IMIconnectRequestError)
     assert "the CA certificates that the environment names cannot be read. Check REQUESTS_CA_BUNDLE" in str(error)
+
+
+def test_what_a_user_sets_in_the_session_counts_where_the_environment_says_nothing(
+    hook, connect, environment, tmp_path
+):
+    with self_signed_server(tmp_path) as url:
+        connect(host=url, extra={"timeout": 0.5})
+        hook.get_conn().verify = str(tmp_path / "127.0.0.1.pem")
+        with pytest.raises(IMIconnectError, match="not an answer of IMIconnect"):
+            hook.get_profile_status("T")
 
 
 def test_plain_http_needs_no_certificates(hook, sim, environment, tmp_path):
