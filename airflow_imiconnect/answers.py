@@ -25,7 +25,7 @@ def read_bodies(body: bytes, hide: str = "") -> tuple[Body, ...]:
     """
     Return what the answer says: one Body as a rule, several where ``response`` is a list.
 
-    :param hide: a text that no description may repeat
+    :param hide: a text that no description may repeat, and no code
     Nothing comes back where no code can be read, or where a part of it is not of the documented type.
     """
     try:
@@ -42,7 +42,7 @@ def _body(item: object, hide: str) -> Body:
     if not isinstance(item, dict):
         raise TypeError("not an object")
     return Body(
-        code=_code(item.get("code")),
+        code=_code(item.get("code"), hide),
         description=_text(item.get("description"), hide),
         transid=_identifier(item.get("transid")),
         results=tuple(_result(result, hide) for result in _list(item.get("Results"))),
@@ -55,7 +55,7 @@ def _result(item: object, hide: str) -> RecordResult:
     if not isinstance(item, dict):
         raise TypeError("not an object")
     customer_id = item.get("customerId", item.get("customerid"))
-    return RecordResult(_identifier(customer_id), _code(item.get("code")), _text(item.get("description"), hide))
+    return RecordResult(_identifier(customer_id), _code(item.get("code"), hide), _text(item.get("description"), hide))
 
 
 def _list(value: object) -> list[object]:
@@ -66,12 +66,14 @@ def _list(value: object) -> list[object]:
     return value
 
 
-def _code(value: object) -> str:
-    """Return a code as text; the service writes a string, a number is taken as well."""
+def _code(value: object, hide: str) -> str:
+    """Return a code as text; the service writes a string, a number is taken as well; what holds the key is none."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError("no code")
     code = str(value).strip()
     if not (code.isascii() and code.isalnum() and len(code) <= 16):  # noqa: PLR2004 - a code has four digits
+        raise TypeError("no code")
+    if hide and hide in code:
         raise TypeError("no code")
     return code
 

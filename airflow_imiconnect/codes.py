@@ -29,10 +29,15 @@ class Row(NamedTuple):
     per_record: bool = False  # whether a call may be refused as a whole for what one of its records holds
 
 
+SOMETHING_ELSE = "Check the connection's host or region: something else may answer."
 CHECK_HOST = "Check the connection's host or region."
 _CHECK_KEY = (
     "Check the profile key in the connection's password: it stands on the tenant's Tenant Settings page, "
     "and the connection's region or host must be that tenant's."
+)
+_CHECK_ALL = (
+    "Check the profile key in the connection's password, that the tenant's allow list names this machine's outgoing "
+    "address, and the connection's host or region."
 )
 _ALLOW_LIST = "Have the outgoing addresses of all machines that call, this one's too, put on the tenant's allow list."
 _OUR_FORM = "Compare the records with the vendor's reference."
@@ -79,7 +84,7 @@ UNDOCUMENTED = Row(
 
 # Contract 6, last paragraph: the HTTP status counts only where no code can be read.
 HTTP_STATUSES: tuple[tuple[Iterable[int], Row], ...] = (
-    ((401, 403), Row("authentication failed", Reading.AUTHENTICATION, _CHECK_KEY)),
+    ((401, 403), Row("refused without a code of the service", Reading.AUTHENTICATION, _CHECK_ALL)),
     ((408, 425), Row("try again later", Reading.TRY_AGAIN)),
     ((429,), Row("too many calls", Reading.SLOWER)),
     (range(500, 600), Row("server error without a code of the service", Reading.LOST, "Try again later.")),
@@ -92,4 +97,10 @@ HTTP_STATUSES: tuple[tuple[Iterable[int], Row], ...] = (
         Row("refused without a code of the service: it may not be IMIconnect", Reading.PERMANENT, CHECK_HOST),
     ),
 )
+# A test has no records and no app, and is no task: other advice helps there than the rows above have.
+TEST_ADVICE: Mapping[Reading, str] = {
+    Reading.PERMANENT: SOMETHING_ELSE,
+    Reading.TRY_AGAIN: "Try again later.",
+    Reading.SLOWER: "Try again later.",
+}
 UNREADABLE = Row("not an answer of IMIconnect, or cut off", Reading.LOST, CHECK_HOST)

@@ -113,7 +113,7 @@ class IMIconnectHook(BaseHook):
         transid = str(uuid.uuid4())
         try:
             call = protocol.test_call(transid, self.settings.base_url)
-            protocol.read_status(call, self._exchange(call), transid)
+            protocol.read_test(call, self._exchange(call), transid)
         except IMIconnectError as error:
             return False, str(error)
         return True, f"{self.settings.base_url} answers, and the profile key is right."
@@ -134,6 +134,8 @@ class IMIconnectHook(BaseHook):
             ) as response:
                 body = _read_body(response, call, settings.timeout)
                 return protocol.Answer(response.status_code, body, response.headers, hide=settings.key)
+        except network.Unusable as error:
+            raise network.unusable(call, error) from None
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _network_error(call, error) from None
 
@@ -153,20 +155,21 @@ def _read_body(response: requests.Response, call: protocol.Call, timeout: float)
     while piece := response.raw.read1(64 * 1024, decode_content=False):
         body += piece
         if len(body) > protocol.MAX_ANSWER_BYTES:
-            raise protocol.no_answer(call, f"the answer is larger than {protocol.MAX_ANSWER_BYTES} bytes", sent=True)
+            raise network.too_large(call)
         if time.monotonic() > deadline:
-            raise protocol.no_answer(call, f"the answer did not end within {timeout:g} s", sent=True)
+            raise network.too_slow(call, timeout)
     return bytes(body)
 
 
 def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
     """Say what the network said, by its kinds: messages of libraries may quote headers."""
     under = tuple(network.causes(error))
+    sent = not network.nothing_was_sent(error)
     tls = next((cause for cause in under if isinstance(cause, ssl.SSLError)), None)
     if tls and isinstance(error, requests.exceptions.SSLError):
-        return network.tls_error(call, tls)
+        return network.tls_error(call, tls, sent=sent)
     if isinstance(error, requests.exceptions.ProxyError):
-        return network.no_proxy(call)
+        return network.no_proxy(call, error)
     if isinstance(error, requests.ConnectTimeout):
         return network.no_connection_in_time(call)
     if any(isinstance(cause, NewConnectionError) for cause in under):
@@ -174,5 +177,5 @@ def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
     if isinstance(error, requests.exceptions.InvalidURL | LocationParseError):
         return protocol.cannot_call(call, "the URL is not valid")
     if isinstance(error, requests.ReadTimeout):
-        return network.no_answer_in_time(call)
-    return network.broken(call, error)
+        return network.no_answer_in_time(call, sent=sent)
+    return network.broken(call, error, sent=sent)

@@ -17,7 +17,17 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from airflow_imiconnect.answers import Body, read_bodies
-from airflow_imiconnect.codes import CHECK_HOST, CODES, HTTP_STATUSES, UNDOCUMENTED, UNREADABLE, Reading, Row
+from airflow_imiconnect.codes import (
+    CHECK_HOST,
+    CODES,
+    HTTP_STATUSES,
+    SOMETHING_ELSE,
+    TEST_ADVICE,
+    UNDOCUMENTED,
+    UNREADABLE,
+    Reading,
+    Row,
+)
 from airflow_imiconnect.errors import (
     IMIconnectAmbiguousError,
     IMIconnectAuthenticationError,
@@ -55,6 +65,7 @@ class Call:
     :param subject: what it is about, for messages: ``create for app a_1`` or ``status of 5f1c…``
     :param records: how many records it submits; 0 for not known
     :param values: what no message may repeat: the attributes' values; read only when there is a message to write
+    :param is_test: whether a person only wants to know if the connection is right
     """
 
     method: str
@@ -63,6 +74,7 @@ class Call:
     body: bytes | None = field(default=None, repr=False)
     records: int = 0
     values: Iterable[str] = field(default=(), repr=False)
+    is_test: bool = False
 
     @property
     def is_write(self) -> bool:
@@ -102,7 +114,7 @@ def status_call(transid: str) -> Call:
 
 def test_call(transid: str, base_url: str) -> Call:
     """Return the call that tests a connection: the status of an id that nobody has, which 7600 answers (contract 5)."""
-    return replace(status_call(transid), subject=f"test of {base_url}")
+    return replace(status_call(transid), subject=f"test of {base_url}", is_test=True)
 
 
 def _segment(value: str, name: str) -> str:
@@ -162,6 +174,19 @@ def read_status(call: Call, answer: Answer, transid: str) -> TransactionStatus:
         counts.total_count if counts else None,
         counts.failure_count if counts else None,
     )
+
+
+def read_test(call: Call, answer: Answer, transid: str) -> None:
+    """
+    Read the answer to a test: only the service says, of an id that nobody has, that there is no result (contract 5).
+
+    :raises IMIconnectError: the connection is not right, or something else answers
+    """
+    read_status(call, answer, transid)
+    bodies = read_bodies(answer.body, answer.hide)
+    if any(_row(body.code).reading is not Reading.WAITING or body.results for body in bodies):
+        reason = "something answered about a transaction that does not exist; it may not be IMIconnect"
+        raise IMIconnectRequestError(f"{_start(call)} failed: {reason}. {SOMETHING_ELSE}", http_status=answer.status)
 
 
 def no_answer(call: Call, reason: str, *, sent: bool, advice: str = "") -> IMIconnectTransientError:
@@ -343,11 +368,12 @@ def _error(
     call: Call, answer: Answer, row: Row, body: Body | None, words: str, transid: str | None = None
 ) -> IMIconnectError:
     cls = _ERRORS.get(row.reading, IMIconnectRequestError)
+    advice = TEST_ADVICE.get(row.reading, row.advice) if call.is_test else row.advice
     if cls is IMIconnectAmbiguousError:
         words += ". It may have happened" if call.is_write else ""
         cls = cls if call.is_write else IMIconnectTransientError
     return cls(
-        f"{_start(call)} failed: {words}.{f' {row.advice}' if row.advice else ''}",
+        f"{_start(call)} failed: {words}.{f' {advice}' if advice else ''}",
         code=body.code if body else None,
         description=body.description if body else None,
         http_status=answer.status,

@@ -82,6 +82,6 @@ def extra_fields() -> dict[str, dict[str, object]]:
         "timeout": {
             "label": "Timeout in seconds",
             "description": "How long to wait for each answer. Empty: 30.",
-            "schema": {"type": ["number", "null"], "minimum": 1},
+            "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 86_400},
         },
     }

@@ -11,6 +11,7 @@ from airflow_imiconnect.errors import IMIconnectAuthenticationError, IMIconnectR
 from airflow_imiconnect.hosts import base_url, is_loopback
 
 DEFAULT_TIMEOUT = 30.0
+LONGEST_TIMEOUT = 86_400.0  # a day; clocks and selectors end somewhere above it
 _CONNECT_TIMEOUT = 10.0
 
 
@@ -46,7 +47,7 @@ class Settings:
             key=_key(connection.password, connection.conn_id),
             app_id=str(extra.get("app_id") or "").strip() or None,
             requests_per_second=_positive(extra.get("requests_per_second"), "requests_per_second"),
-            timeout=_positive(extra.get("timeout"), "timeout") or DEFAULT_TIMEOUT,
+            timeout=_timeout(extra.get("timeout")),
         )
 
     @property
@@ -66,8 +67,13 @@ class Settings:
         return min(_CONNECT_TIMEOUT, self.timeout)
 
     @property
-    def trusts_environment(self) -> bool:
-        """Whether a proxy of the environment is used: where http is spoken, on loopback, it would see the key."""
+    def speaks_tls(self) -> bool:
+        """Whether certificates matter."""
+        return self.base_url.startswith("https:")
+
+    @property
+    def may_use_a_proxy(self) -> bool:
+        """Whether the environment's proxy counts: none leads to this machine, and plain http would show it the key."""
         return not is_loopback(self.base_url)
 
 
@@ -90,6 +96,13 @@ def _key(password: str | None, conn_id: str) -> str:
             f"The password of connection {conn_id!r} is no profile key: it holds characters that no header may hold."
         )
     return key
+
+
+def _timeout(value: object) -> float:
+    timeout = _positive(value, "timeout") or DEFAULT_TIMEOUT
+    if timeout > LONGEST_TIMEOUT:
+        raise IMIconnectRequestError(f"The connection's extra 'timeout' must be at most {LONGEST_TIMEOUT:g} seconds.")
+    return timeout
 
 
 def _positive(value: object, name: str) -> float | None:

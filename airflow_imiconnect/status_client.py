@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 
 import anyio
 import httpx
 
-from airflow_imiconnect import network, protocol
+from airflow_imiconnect import environment, network, protocol
 from airflow_imiconnect.errors import IMIconnectError
 from airflow_imiconnect.models import TransactionStatus
 from airflow_imiconnect.settings import Settings
+
+
+@dataclass(eq=False)
+class _Line:
+    """A client of httpx with one connection, and whether that has come as far as the service."""
+
+    client: httpx.AsyncClient
+    is_through: bool
+
+    async def trace(self, event: str, _: object) -> None:
+        """Notice, by httpcore's events, that the proxy has opened its tunnel."""
+        self.is_through = self.is_through or event in (
+            "proxy.start_tls.started",
+            "socks.setup_socks5_connection.complete",
+        )
 
 
 class StatusClient:
@@ -28,9 +44,9 @@ class StatusClient:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._tls = httpx.create_ssl_context(trust_env=settings.trusts_environment)
-        self._clients: list[httpx.AsyncClient] = []
-        self._free: list[httpx.AsyncClient] = []
+        self._tls: ssl.SSLContext | None = None
+        self._lines: list[_Line] = []
+        self._free: list[_Line] = []
 
     async def __aenter__(self) -> StatusClient:  # noqa: PYI034 - Self came with Python 3.11
         return self
@@ -39,9 +55,9 @@ class StatusClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         cancelled = None
-        for client in tuple(self._clients):
+        for line in tuple(self._lines):
             try:
-                await client.aclose()
+                await line.client.aclose()
             except asyncio.CancelledError as request:  # the others are closed all the same
                 cancelled = request
         if cancelled:
@@ -58,45 +74,74 @@ class StatusClient:
 
     async def _exchange(self, call: protocol.Call) -> protocol.Answer:
         settings = self._settings
-        client = self._free.pop() if self._free else self._new_client()
+        line = self._free.pop() if self._free else self._new_line(call)
         whole = False
         try:
             with anyio.fail_after(settings.connect_timeout + settings.timeout):  # wait_for would lose cancellations
-                answer = await self._call(client, call)
+                answer = await self._call(line, call)
             whole = True
-        except TimeoutError:
-            raise protocol.no_answer(call, "no whole answer in time", sent=True) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise _network_error(call, error) from None
+            raise _network_error(call, error, is_through=line.is_through) from None
         finally:
-            await self._put_back(client, whole=whole)
+            await self._put_back(line, whole=whole)
         return answer
 
-    async def _put_back(self, client: httpx.AsyncClient, *, whole: bool) -> None:
+    async def _put_back(self, line: _Line, *, whole: bool) -> None:
         """Keep a client for the next call only after a whole answer: what one cut short leaves behind is not known."""
         if whole:
-            self._free.append(client)
+            self._free.append(line)
             return
-        await client.aclose()
-        self._clients.remove(client)
+        await line.client.aclose()
+        self._lines.remove(line)
 
-    async def _call(self, client: httpx.AsyncClient, call: protocol.Call) -> protocol.Answer:
-        async with client.stream(call.method, self._settings.base_url + call.path) as response:
+    async def _call(self, line: _Line, call: protocol.Call) -> protocol.Answer:
+        url, extensions = self._settings.base_url + call.path, {} if line.is_through else {"trace": line.trace}
+        async with line.client.stream(call.method, url, extensions=extensions) as response:
             body = await _read_body(response, call)
             return protocol.Answer(response.status_code, body, response.headers, hide=self._settings.key)
 
-    def _new_client(self) -> httpx.AsyncClient:
+    def _new_line(self, call: protocol.Call) -> _Line:
+        try:
+            proxy = self._proxy()
+            line = _Line(self._new_client(proxy), is_through=proxy is None)
+        except network.Unusable as error:
+            raise network.unusable(call, error) from None
+        self._lines.append(line)
+        return line
+
+    def _proxy(self) -> httpx.Proxy | None:
+        url = environment.proxy_for(self._settings)
+        if url is None:
+            return None
+        try:
+            return httpx.Proxy(url, ssl_context=self._trust() if url.startswith("https:") else None)
+        except (ValueError, httpx.InvalidURL):
+            raise network.unusable_proxy() from None
+
+    def _trust(self) -> ssl.SSLContext:
+        """Return whose certificates count, read once."""
+        try:
+            self._tls = self._tls or httpx.create_ssl_context(trust_env=self._settings.speaks_tls)
+        except OSError:
+            raise network.unusable_ca_bundle() from None
+        return self._tls
+
+    def _new_client(self, proxy: httpx.Proxy | None) -> httpx.AsyncClient:
         settings = self._settings
-        client = httpx.AsyncClient(
-            headers=settings.headers,
-            timeout=httpx.Timeout(settings.timeout, connect=settings.connect_timeout),
-            limits=httpx.Limits(max_connections=1),
-            follow_redirects=False,  # the key must not leave the host (contract 6)
-            trust_env=settings.trusts_environment,
-            verify=self._tls,
-        )
+        tls = self._trust()
+        try:
+            client = httpx.AsyncClient(
+                headers=settings.headers,
+                timeout=httpx.Timeout(settings.timeout, connect=settings.connect_timeout),
+                limits=httpx.Limits(max_connections=1),
+                follow_redirects=False,  # the key must not leave the host (contract 6)
+                trust_env=False,  # what counts of the environment is read above
+                proxy=proxy,
+                verify=tls,
+            )
+        except ImportError:  # a SOCKS proxy, and no package that speaks with it
+            raise network.unusable_proxy() from None
         client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._clients.append(client)
         return client
 
 
@@ -106,23 +151,23 @@ async def _read_body(response: httpx.Response, call: protocol.Call) -> bytes:
     async for piece in response.aiter_raw():  # as it comes: a compressed one could be a bomb, and none was asked for
         body += piece
         if len(body) > protocol.MAX_ANSWER_BYTES:
-            raise protocol.no_answer(call, f"the answer is larger than {protocol.MAX_ANSWER_BYTES} bytes", sent=True)
+            raise network.too_large(call)
     return bytes(body)
 
 
-def _network_error(call: protocol.Call, error: Exception) -> IMIconnectError:
+def _network_error(call: protocol.Call, error: Exception, *, is_through: bool) -> IMIconnectError:
     """Say what the network said, by its kinds: messages of libraries may quote headers."""
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return protocol.cannot_call(call, "the URL is not valid")
+    if isinstance(error, httpx.ProxyError) or not is_through:
+        return network.no_proxy(call, error)
     tls = next((cause for cause in network.causes(error) if isinstance(cause, ssl.SSLError)), None)
     if tls:
         return network.tls_error(call, tls)
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-        return protocol.cannot_call(call, "the URL is not valid")
-    if isinstance(error, httpx.ProxyError):
-        return network.no_proxy(call)
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return network.no_connection_in_time(call)
     if isinstance(error, httpx.ConnectError):
         return network.no_connection(call, error)
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         return network.no_answer_in_time(call)
     return network.broken(call, error)

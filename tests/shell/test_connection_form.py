@@ -13,6 +13,7 @@ from jsonschema import Draft7Validator
 
 from airflow_imiconnect import provider_info
 from airflow_imiconnect.hooks import IMIconnectHook
+from airflow_imiconnect.settings import LONGEST_TIMEOUT
 
 [FORM] = provider_info.get_provider_info()["connection-types"]
 FIELDS = FORM["conn-fields"]
@@ -89,7 +90,7 @@ def test_airflow_3_1_is_told_the_same_by_the_hook(monkeypatch):
     }
 
 
-def test_real_wtforms_do_as_well(monkeypatch):
+def test_fields_that_take_no_schema_do_as_well(monkeypatch):
     def field(label, description):
         return label, description
 
@@ -106,3 +107,7 @@ def test_whoever_changes_the_declaration_changes_a_copy():
     provider_info.get_provider_info()["connection-types"][0]["conn-fields"]["region"]["schema"]["enum"].clear()
     assert FIELDS["region"]["schema"]["enum"]
     assert provider_info.extra_fields()["region"]["schema"]["enum"]
+
+
+def test_the_form_takes_no_timeout_that_a_task_refuses():
+    assert FIELDS["timeout"]["schema"]["maximum"] == LONGEST_TIMEOUT

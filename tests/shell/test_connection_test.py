@@ -92,14 +92,71 @@ def test_the_host_is_not_found(press_test):
         (http(b"301 Moved", HTML), r"a redirect, which is never followed.*\(HTTP 301\)"),
         (http(b"200 OK", b'{"code": "NotFound"}'), r"undocumented code \(code NotFound\).*something else may answer"),
         (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "what answers speaks no HTTP"),
+        (http(b"200 OK", b"x" * 2_000_000), "the answer is larger than 1048576 bytes"),
     ],
-    ids=["a page", "no such page", "another API", "moved", "another API's code", "no HTTP"],
+    ids=["a page", "no such page", "another API", "moved", "another API's code", "no HTTP", "a huge page"],
 )
 def test_something_else_answers(press_test, answer, words):
     with raw_server(answer) as url:
         message = refusal(press_test, url)
     assert re.search(words, message)
     assert re.search("[Cc]heck the connection's host", message)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (b"200 OK", {"code": 1000}),
+        (b"200 OK", {"code": "1000", "description": "SUCCESS", "data": {}}),
+        (b"200 OK", {"code": "1000", "description": "QUEUED"}),
+        (b"200 OK", {"code": 1001, "message": "hi"}),
+        (b"200 OK", {"code": "1002"}),
+        (b"404 Not Found", {"code": 404, "Results": [{"code": 404, "description": "no such route"}]}),
+        (b"401 Unauthorized", {"code": "1000"}),
+        (b"200 OK", {"code": "7600", "Results": [{"customerId": "C1", "code": "1000"}]}),
+        (b"200 OK", {"response": [{"code": "7600"}, {"code": "1000"}]}),
+    ],
+)
+def test_something_answers_for_what_does_not_exist(press_test, status, body):
+    with raw_server(http(status, json.dumps(body).encode())) as url:
+        message = refusal(press_test, url)
+    assert "about a transaction that does not exist; it may not be IMIconnect. Check the connection's host" in message
+
+
+@pytest.mark.parametrize("code", ["7000", "7003", "7006", "7011", "7012", "7013", "7014", "7017", "7018", "7020"])
+def test_advice_is_about_the_connection_not_about_tasks(press_test, code):
+    with raw_server(http(b"200 OK", b'{"code": "%s"}' % code.encode())) as url:
+        message = refusal(press_test, url)
+    assert re.search(rf"\(code {code}\)\. (Check the connection's host or region: .*|Try again later\.)$", message)
+
+
+@pytest.mark.parametrize("status", [b"401 Unauthorized", b"403 Forbidden"])
+def test_a_refusal_without_a_code_may_have_three_reasons(press_test, status):
+    with raw_server(http(status, HTML)) as url:
+        message = refusal(press_test, url)
+    assert re.search(
+        r"refused without a code of the service \(HTTP 40[13]\)\. .*key.* allow list .* host or region", message
+    )
+
+
+def test_whoever_hangs_up(press_test):
+    def hang_up(connection):
+        connection.recv(65536)
+        connection.close()
+        return connection
+
+    with raw_server(b"", hang_up) as url:
+        assert refusal(press_test, url).endswith("the connection broke. Check the connection's host or region.")
+
+
+def test_an_answer_that_never_ends(press_test):
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", drip=b"x") as url:
+        assert re.search("did not end within 0.5 s. Check the connection's host", refusal(press_test, url))
+
+
+def test_a_service_that_repeats_the_key_as_its_code(press_test):
+    with raw_server(http(b"200 OK", b'{"code": "plantedkey4711"}')) as url:
+        assert "not an answer of IMIconnect" in refusal(press_test, url, password="plantedkey4711")
 
 
 def test_an_outage(simulator, press_test):
@@ -131,6 +188,12 @@ def gateway(tmp_path, monkeypatch):
 def test_the_advice_about_certificates_helps(gateway, press_test):
     message = refusal(press_test, f"https://gateway.company.test:{gateway}")
     assert "not an answer of IMIconnect" in message  # which is true, and behind TLS
+
+
+def test_the_advice_about_certificates_helps_on_this_machine_too(tmp_path, monkeypatch, press_test):
+    with self_signed_server(tmp_path) as url:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "127.0.0.1.pem"))
+        assert "not an answer of IMIconnect" in refusal(press_test, url)
 
 
 def test_a_certificate_of_another_host(gateway, press_test):
@@ -175,6 +238,7 @@ def test_nobody_answers_the_handshake(press_test):
         ("http://api.eu.webexconnect.io", {}, "http:// is for loopback addresses only, use https://"),
         ("", {"region": "mars"}, "region 'mars' is unknown. Use one of ca, eu,"),
         ("127.0.0.1", {"timeout": "soon"}, "'timeout' must be a number above 0"),
+        ("127.0.0.1", {"timeout": 1e10}, "'timeout' must be at most 86400 seconds"),
     ],
 )
 def test_a_connection_that_cannot_be_right(press_test, host, extra, words):
