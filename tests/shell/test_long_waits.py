@@ -374,7 +374,7 @@ def test_calls_that_are_cut_short_leave_no_client_behind(sim):
                     call.cancel()
                 await asyncio.gather(*calls, return_exceptions=True)
             answers = await asyncio.gather(*(client.get_profile_status("T") for _ in range(8)))
-            return len(client._clients), {answer.state for answer in answers}
+            return len(client._lines), {answer.state for answer in answers}
 
     clients, states = asyncio.run(ask_and_cancel())
     assert clients <= 8
