@@ -1,7 +1,7 @@
 """
 A service that costs next to nothing, run as a process of its own: ``python lean_server.py LATENCY``.
 
-It accepts whatever is submitted. A transaction of an app whose name has at most twelve signs is done two seconds later.
+It accepts whatever is submitted. A transaction of an app whose name has at most twelve signs is done half a second later.
 
 It knows sets of transactions. A set's clock starts with the first question about it; from then on its transactions
 finish one after another, at moments drawn at random. It counts the questions and knows when the last one finished.
@@ -22,7 +22,7 @@ SUBMIT = b"POST /resources/v2/customerappprofile/"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 WAITING = json.dumps({"code": "7600", "description": "no result found"}).encode()
 RESULTS = 3
-QUEUE_SECONDS = 2.0
+QUEUE_SECONDS = 0.5
 
 
 class Transactions:
