@@ -13,6 +13,8 @@ from urllib3.util import parse_url
 from airflow_imiconnect import network
 from airflow_imiconnect.settings import Settings
 
+# The first that is set counts.
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
@@ -39,16 +41,21 @@ def proxy_for(settings: Settings) -> str | None:
 
 def ca_bundle(settings: Settings) -> str | None:
     """
-    Return the file or folder of CAs that requests would choose, or None.
+    Return the file or folder of CAs that counts for each way of calling, or None for the usual ones.
 
     :raises network.Unusable: there is none at that path
     """
-    path = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    path = next(filter(None, map(os.environ.get, _CA_VARIABLES)), None)
     if not path or not settings.speaks_tls:
         return None
+    tls_context(path)
+    return path
+
+
+def tls_context(path: str) -> ssl.SSLContext:
+    """Return what trusts the CAs of a file or folder; raises network.Unusable."""
+    is_folder = Path(path).is_dir()
     try:
-        is_folder = Path(path).is_dir()
-        ssl.create_default_context(cafile=None if is_folder else path, capath=path if is_folder else None)
+        return ssl.create_default_context(cafile=None if is_folder else path, capath=path if is_folder else None)
     except OSError:
         raise network.unusable_ca_bundle() from None
-    return path

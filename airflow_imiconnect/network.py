@@ -31,7 +31,7 @@ _TLS_REFUSALS = frozenset(
 
 _TRUST = (
     "This machine does not trust the server's certificate: check the connection's host; where a gateway or proxy of "
-    "yours signs with a CA of its own, name that CA in SSL_CERT_FILE and REQUESTS_CA_BUNDLE."
+    "yours signs with a CA of its own, name that CA in REQUESTS_CA_BUNDLE or SSL_CERT_FILE."
 )
 _NO_TLS = "The port may speak no TLS, such as plain HTTP: check the connection's host and its port."
 _NAME = "Check the spelling of the connection's host, and that this machine's DNS knows it."
@@ -45,7 +45,7 @@ _PROXY_URL = (
     "Check HTTPS_PROXY (or ALL_PROXY), which is a URL such as http://proxy.example.com:3128 (a SOCKS proxy needs the "
     "packages pysocks and socksio), and NO_PROXY for hosts that need none."
 )
-_CA_BUNDLE = "Check REQUESTS_CA_BUNDLE and SSL_CERT_FILE: each names a file of certificates in PEM form."
+_CA_BUNDLE = "Check REQUESTS_CA_BUNDLE or else SSL_CERT_FILE, which names a file of certificates in PEM form."
 
 
 class Unusable(Exception):  # noqa: N818 - it is never seen outside

@@ -120,10 +120,9 @@ class StatusClient:
 
     def _trust(self) -> ssl.SSLContext:
         """Return whose certificates count, read once."""
-        try:
-            self._tls = self._tls or httpx.create_ssl_context(trust_env=self._settings.speaks_tls)
-        except OSError:
-            raise network.unusable_ca_bundle() from None
+        if self._tls is None:
+            path = environment.ca_bundle(self._settings)
+            self._tls = environment.tls_context(path) if path else httpx.create_ssl_context(trust_env=False)
         return self._tls
 
     def _new_client(self, proxy: httpx.Proxy | None) -> httpx.AsyncClient:

@@ -24,7 +24,7 @@ REFUSAL = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\
 @pytest.fixture
 def environment(monkeypatch):
     """An environment that says only what it is told to say."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):  # fmt: skip
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
@@ -160,9 +160,10 @@ def proxy(tmp_path):
         yield url
 
 
-def test_a_proxy_that_does_as_it_should(hook, proxy, environment, tmp_path):
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_a_proxy_that_does_as_it_should(hook, proxy, environment, tmp_path, variable):
     path = tmp_path / "api.company.invalid.pem"
-    environment(HTTPS_PROXY=proxy, REQUESTS_CA_BUNDLE=path, SSL_CERT_FILE=path)
+    environment(HTTPS_PROXY=proxy, **{variable: path})
     assert asked(hook).state == hook.get_profile_status("T").state == "waiting"
 
 
@@ -199,11 +200,12 @@ def test_no_proxy_leads_to_this_machine(hook, connect, environment):
 
 
 @pytest.mark.parametrize("content", [None, "junk", "-----BEGIN CERTIFICATE-----\njunk\n-----END CERTIFICATE-----\n"])
-def test_certificates_that_cannot_be_read(hook, environment, tmp_path, content):
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_certificates_that_cannot_be_read(hook, environment, tmp_path, variable, content):
     path = tmp_path / "ca.pem"
     if content:
         path.write_text(content)
-    environment(REQUESTS_CA_BUNDLE=path, SSL_CERT_FILE=path)
+    environment(**{variable: path})
     error = ended(hook)
     assert isinstance(error, IMIconnectRequestError)
     assert "the CA certificates that the environment names cannot be read. Check REQUESTS_CA_BUNDLE" in str(error)
