@@ -294,12 +294,13 @@ def _unnamed_failures(body: Body) -> int:
     many as are counted; either is of one at least, unless Results name one that failed, or all there are.
     """
     named, unnamed = sum(not result.taken for result in body.results), _unnamed(body)
-    if _row(body.code).reading is Reading.TAKEN or unnamed == 0:
+    is_partial = _is_partial_code(body)
+    if unnamed is None and is_partial:
+        unnamed = 0  # without a count, a partial success is taken to name all of its records, a refusal is not
+    if _row(body.code).reading is Reading.TAKEN or (body.results and unnamed == 0):
         return 0
-    least = 0 if named else 1
-    if _is_partial_code(body):
-        return max(least, (body.failure_count or 0) - named) if unnamed or not body.results else 0
-    return max(least, unnamed or 0)
+    counted = (body.failure_count or 0) - named if is_partial else unnamed or 0
+    return max(counted, 0 if named else 1)
 
 
 def _unnamed(body: Body) -> int | None:
