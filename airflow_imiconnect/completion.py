@@ -270,9 +270,9 @@ def sending_nothing_again(*, resumes: bool) -> Iterator[None]:
             raise
         words = str(error) if isinstance(error, AirflowException | AirflowTaskTimeout) else type(error).__name__
         raise IMIconnectPermanentError(
-            f"{words} There is no other try, for it would send everything again: resume is off, it needs Airflow 3.3. "
-            "The transactions are in XCom return_value, or else in the log of this task: IMIconnectProfileStatusSensor "
-            "waits for them."
+            f"{words.rstrip('.')}. There is no other try, for it would send everything again: resume is off, it needs "
+            "Airflow 3.3. The transactions are in XCom return_value, or else in the log of this task: "
+            "IMIconnectProfileStatusSensor waits for them."
         ) from error
 
 

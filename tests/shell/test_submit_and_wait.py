@@ -256,7 +256,7 @@ def test_without_resume_no_other_try_follows_a_full_disk_either(simulator, monke
     make = submit(records(3), deferrable, rejects_path=str(tmp_path / "rejects.jsonl"))
     end = ended(make)
     assert end.error == "IMIconnectPermanentError"
-    assert end.words.startswith("OSError There is no other try")
+    assert end.words.startswith("OSError. There is no other try")
     assert ended(make, context_of(task_state_store=Store())).error == "OSError"
 
 
@@ -278,7 +278,7 @@ def test_without_resume_no_other_try_follows_a_result_that_could_not_be_kept(sim
 
     sim = simulator()
     end = ended(submit(records(3), deferrable), context_of(Failing()))
-    assert (end.error, end.words[:37]) == ("IMIconnectPermanentError", "ConnectionError There is no other try")
+    assert (end.error, end.words[:38]) == ("IMIconnectPermanentError", "ConnectionError. There is no other try")
     logged = everything_logged.text
     assert all(call.transid in logged for call in creates(sim))
 
