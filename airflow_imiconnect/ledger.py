@@ -7,22 +7,24 @@ Rule 2  Its acceptance is stored with the next intention of the same thread, or 
 Rule 3  Whoever finds the store free writes for all who wait: a write costs the same for one batch as for eight.
 
 The store is anything with get and set: Airflow's task_state_store, which holds JSON values and is slow (some 10 ms a
-write), so the batches share a few values, the segments. Only the last one is written to: what becomes of a batch stands
-there, even if its intention stands in an earlier one, and the later word counts.
+write, and as much a read), so the batches share a few values. The head holds the latest; when it is full, its batches
+move to a segment, which is never written again, and which counts once a head says so. The later word on a batch counts.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airflow_imiconnect.models import Receipt, RecordResult
 
-_SEGMENT_SIZE = 16_000  # characters of JSON, roughly; Airflow warns from 64 KB on
+_SEGMENT_SIZE = 4_000  # characters of JSON, roughly: the fewer, the faster a write, and the more segments to read
 _INTENDED = 0
+_WITHDRAWN = None
 
 
 class Store(Protocol):
@@ -61,19 +63,20 @@ class Ledger:
 
     def __init__(self, store: Store | None, mark: int = 0, service: str = "") -> None:
         self._store = store
-        self._prefix = f"imiconnect-{hashlib.sha256(service.encode()).hexdigest()[:8]}"
+        self._name = f"imiconnect-{hashlib.sha256(service.encode()).hexdigest()[:8]}"
         self._mark = mark
         self._lock = threading.Condition()
-        self._segments: list[dict[str, Any]] = [{}]
-        self._sizes = [0]
-        self._place: dict[str, int] = {}
-        self._dirty: set[int] = set()
+        self._entries: dict[str, Any] = {}  # the latest word on each batch
+        self._latest: dict[str, Any] = {}  # those that the head holds
+        self._size = 0
+        self._full: deque[dict[str, Any]] = deque()  # segments to be stored
+        self._segments = 0  # how many stand in the store
+        self._finished: int | None = None
         self._changes = self._stored = 0
         self._writing = False
-        self._generation = 0
         if store is not None:
             self._load(store)
-        self.known_before = len(self._place)  # batches of earlier tries
+        self.known_before = self.known  # batches of earlier tries
 
     @property
     def is_kept(self) -> bool:
@@ -83,25 +86,25 @@ class Ledger:
     @property
     def known(self) -> int:
         """How many batches stand here."""
-        return len(self._place)
+        return sum(value is not _WITHDRAWN for value in self._entries.values())
 
     def find(self, key: str) -> Entry | None:
         """Return what is known of a batch, None for one never intended."""
         with self._lock:
-            place = self._place.get(key)
-            return None if place is None else _entry(self._segments[place][key])
+            value = self._entries.get(key, _WITHDRAWN)
+        return None if value is _WITHDRAWN else _entry(value)
 
     def intend(self, key: str) -> None:
         """Store that the batch is about to be sent; returns when it is stored."""
         with self._lock:
-            is_new = key not in self._place
+            is_new = self._entries.get(key, _WITHDRAWN) is _WITHDRAWN
             if is_new:
                 self._put(key, _INTENDED)
             try:
                 self._sync()
             except BaseException:
                 if is_new:
-                    self._remove(key)  # it will not be sent
+                    self._put(key, _WITHDRAWN)  # it will not be sent
                 raise
 
     def accept(self, key: str, receipt: Receipt, *, resent: bool) -> None:
@@ -117,7 +120,7 @@ class Ledger:
     def withdraw(self, key: str) -> None:
         """Forget the intention: the service has said that it did not take the batch."""
         with self._lock:
-            self._remove(key)
+            self._put(key, _WITHDRAWN)
 
     def flush(self) -> None:
         """Store what is not stored yet."""
@@ -126,58 +129,49 @@ class Ledger:
 
     def finish(self) -> None:
         """Note the full success: when a person clears the task after it, everything is to be sent again."""
-        with self._lock:
-            self._sync()
-        self._write_head(finished=self._mark)
+        self._mark_finished(self._mark)
 
     def reopen(self) -> None:
         """Take the success back: the task has failed after all, and another try or a Clear is to continue."""
-        self._write_head()
+        self._mark_finished(None)
+
+    def _mark_finished(self, mark: int | None) -> None:
+        with self._lock:
+            self._finished = mark
+            self._changes += 1
+            self._sync()
 
     def _load(self, store: Store) -> None:
-        head = store.get(self._prefix) or {}
-        self._generation = head.get("generation", 0)
+        head = store.get(self._name) or {}
         finished = head.get("finished")
         # A Clear sets max_tries anew, a retry leaves it: so the same mark after a success is a worker that died
         # before Airflow had noted the success, and another mark is a person who wants it all again.
         if finished is not None and finished != self._mark:
-            self._generation += 1
-            self._write_head()
             return
+        self._segments = head.get("segments", 0)
+        for number in range(self._segments):
+            self._entries |= store.get(self._segment(number)) or {}
+        for key, value in head.get("batches", {}).items():
+            self._put(key, value)
+        self._stored = self._changes
         if finished is not None:
-            self._write_head()  # this try may fail
-        while (segment := store.get(self._name(len(self._segments) - 1))) is not None:
-            number = len(self._segments) - 1
-            self._segments[number] = dict(segment)
-            self._place.update(dict.fromkeys(segment, number))
-            self._segments.append({})
-            self._sizes.append(0)
+            self.reopen()  # this try may fail
 
-    def _write_head(self, **finished: int) -> None:
-        if self._store is not None:
-            self._store.set(self._prefix, {"generation": self._generation, **finished})
+    def _segment(self, number: int) -> str:
+        return f"{self._name}-{number}"
 
-    def _name(self, number: int) -> str:
-        return f"{self._prefix}-{self._generation}-{number}"
+    def _head(self) -> dict[str, Any]:
+        head = {"segments": self._segments, "batches": dict(self._latest)}
+        return head if self._finished is None else {**head, "finished": self._finished}
 
     def _put(self, key: str, value: object) -> None:
         if self._store is None:
             return
-        if self._sizes[-1] > _SEGMENT_SIZE:
-            self._segments.append({})
-            self._sizes.append(0)
-        place = self._place[key] = len(self._segments) - 1
-        self._segments[place][key] = value
-        self._sizes[place] += len(key) + len(str(value))
-        self._dirty.add(place)
-        self._changes += 1
-
-    def _remove(self, key: str) -> None:
-        if self._place.pop(key, None) is None:
-            return
-        for place, segment in enumerate(self._segments):
-            if segment.pop(key, None) is not None:
-                self._dirty.add(place)
+        if self._size > _SEGMENT_SIZE:
+            self._full.append(self._latest)
+            self._latest, self._size = {}, 0
+        self._size += len(str(value)) + (0 if key in self._latest else len(key))
+        self._entries[key] = self._latest[key] = value
         self._changes += 1
 
     def _sync(self) -> None:
@@ -186,22 +180,24 @@ class Ledger:
         while self._store is not None and self._stored < wanted:
             if self._writing:
                 self._lock.wait()
-                continue
-            changes = self._changes
-            values = {self._name(number): dict(self._segments[number]) for number in sorted(self._dirty)}
-            dirty, self._dirty = self._dirty, set()
-            self._writing = True
-            self._lock.release()
-            try:
-                for name, value in values.items():
-                    self._store.set(name, value)
-                dirty = set()
-            finally:
-                self._lock.acquire()
-                self._dirty |= dirty  # what could not be written
-                self._writing = False
-                self._lock.notify_all()
-            self._stored = changes
+            elif self._full:
+                self._write(self._store, self._segment(self._segments), self._full[0])
+                self._segments += 1
+                self._full.popleft()
+            else:
+                changes = self._changes
+                self._write(self._store, self._name, self._head())
+                self._stored = changes
+
+    def _write(self, store: Store, name: str, value: dict[str, Any]) -> None:
+        self._writing = True
+        self._lock.release()
+        try:
+            store.set(name, value)
+        finally:
+            self._lock.acquire()
+            self._writing = False
+            self._lock.notify_all()
 
 
 def _packed(receipt: Receipt, *, resent: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from report import Limit, Report
 
 BATCHES = 200
 LATENCY = 0.05
-ROUNDS = 7
+ROUNDS = 11
 MOST = 1.25
 DAG = "submit_timed"
 AS_USUAL = {  # Airflow's own defaults, where a headless Airflow is quicker than it would be

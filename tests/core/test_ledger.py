@@ -11,12 +11,16 @@ T = Receipt("T1", "queued")
 
 
 class Store(dict):
-    """A store of JSON values that counts its writes."""
+    """A store of JSON values that counts reads and writes."""
 
     def __init__(self, delay=0.0):
         super().__init__()
-        self.writes = 0
+        self.reads = self.writes = 0
         self.delay = delay
+
+    def get(self, key, default=None):
+        self.reads += 1
+        return super().get(key, default)
 
     def set(self, key, value):
         json.dumps(value)
@@ -86,6 +90,18 @@ def test_a_withdrawn_intention_was_never_there():
     assert again.find("b") == Entry(resent=True)
 
 
+def test_what_is_withdrawn_and_sent_after_all_is_there():
+    store = Store()
+    ledger = Ledger(store)
+    ledger.intend("a")
+    ledger.withdraw("a")
+    ledger.flush()
+    ledger = Ledger(store)
+    assert (ledger.known, ledger.known_before) == (0, 0)
+    ledger.intend("a")
+    assert Ledger(store).find("a") == Entry(resent=True)
+
+
 def test_a_withdrawn_intention_is_gone_from_older_segments_too():
     store = Store()
     ledger = Ledger(store)
@@ -110,17 +126,96 @@ def test_the_later_word_on_a_batch_counts_whatever_segment_it_stands_in():
     assert Ledger(store).find("a").receipt.transid == "T29"
 
 
+def transid(number):
+    return f"5f1c0d0e-0000-4000-8000-{number:012}"
+
+
+def submit(ledger, numbers):
+    for number in numbers:
+        ledger.intend(f"{number:032}")
+        ledger.accept(f"{number:032}", Receipt(transid(number), "queued"), resent=False)
+    ledger.flush()
+
+
 def test_ten_thousand_batches_are_a_few_small_values():
     store = Store()
-    ledger = Ledger(store)
-    for number in range(10_000):
-        ledger.accept(f"{number:032}", Receipt(f"5f1c0d0e-0000-4000-8000-{number:012}", "queued"), resent=False)
-    ledger.flush()
-    assert len(store) < 100
-    assert max(len(json.dumps(value)) for value in store.values()) < 64_000
+    submit(Ledger(store), range(10_000))
+    assert len(store) < 300
+    assert max(len(json.dumps(value)) for value in store.values()) < 8_000
+    assert store.writes < 10_000 + 300
     again = Ledger(store)
     assert again.known == 10_000
-    assert again.find(f"{9999:032}").receipt.transid.endswith("9999")
+    assert all(again.find(f"{number:032}").receipt.transid == transid(number) for number in range(10_000))
+    assert store.reads <= len(store) + 1, "each value once"
+
+
+def test_many_refusals_at_once_are_several_values():
+    store = Store()
+    ledger = Ledger(store)
+    refused = tuple(RecordResult(f"customer-{number:040}", "7003", "an invalid value " * 5) for number in range(100))
+    for number in range(8):
+        ledger.accept(f"{number:032}", Receipt(transid(number), "queued", refused), resent=False)
+    ledger.flush()
+    again = Ledger(store)
+    assert all(again.find(f"{number:032}").receipt.refused == refused for number in range(8))
+    assert max(len(json.dumps(value)) for value in store.values()) < 64_000
+
+
+def test_what_is_known_needs_no_write():
+    store = Store()
+    submit(Ledger(store), range(200))
+    before = store.writes
+    ledger = Ledger(store)
+    ledger.flush()
+    assert store.writes == before
+
+
+@pytest.mark.parametrize("dies_before", range(40))
+def test_a_worker_that_dies_between_two_writes_leaves_a_ledger_that_can_be_read(dies_before):
+    store = Store()
+    first = Ledger(store)
+    submit(first, range(30))
+    snapshots, write = [], store.set
+
+    def snapshot_and_write(key, value):
+        write(key, value)
+        snapshots.append((dict(store), first.known))
+
+    store.set = snapshot_and_write
+    submit(first, range(30, 60))
+    contents, _ = snapshots[min(dies_before, len(snapshots) - 1)]
+    died = Store()
+    died.update(contents)
+    second = Ledger(died)
+    known = second.known
+    assert 30 <= known <= 60
+    assert all(second.find(f"{number:032}").receipt for number in range(known - 1)), "all but what was in flight"
+    submit(second, range(known - 1, 300))
+    third = Ledger(died)
+    assert third.known == 300
+    assert all(third.find(f"{number:032}").receipt.transid == transid(number) for number in range(300))
+
+
+def test_a_segment_that_cannot_be_written_is_written_later():
+    store = Store()
+    ledger = Ledger(store)
+    submit(ledger, range(20))
+    write, failures = store.set, []
+
+    def fail_for_a_segment(key, value):
+        if "batches" not in value and not failures:
+            failures.append(key)
+            raise ConnectionError(key)
+        write(key, value)
+
+    store.set = fail_for_a_segment
+    with pytest.raises(ConnectionError):
+        submit(ledger, range(20, 100))
+    assert Ledger(store).known >= 20
+    submit(ledger, range(20, 100))
+    assert failures
+    again = Ledger(store)
+    assert all(again.find(f"{number:032}").receipt for number in range(100))
 
 
 def test_an_acceptance_goes_where_its_intention_stands():
@@ -193,6 +288,26 @@ def test_a_worker_that_died_after_the_last_batch_sends_nothing_again():
     store = Store()
     finished(store, mark=2)
     assert Ledger(store, mark=2).find("k") == Entry(T)
+
+
+def test_a_worker_that_died_after_the_last_batch_and_fails_then_is_continued_by_a_clear():
+    store = Store()
+    finished(store, mark=2)
+    Ledger(store, mark=2)
+    assert Ledger(store, mark=3).find("k") == Entry(T)
+
+
+def test_a_clear_after_a_long_submission_takes_none_of_its_segments_for_its_own():
+    store = Store()
+    ledger = Ledger(store, mark=2)
+    submit(ledger, range(500))
+    ledger.finish()
+    ledger = Ledger(store, mark=3)
+    submit(ledger, range(300, 420))
+    assert ledger.known == Ledger(store, mark=3).known == 120
+    submit(ledger, range(420, 1000))
+    assert Ledger(store, mark=3).find(f"{0:032}") is None
+    assert Ledger(store, mark=3).known == 700
 
 
 def test_after_a_failure_a_clear_continues():

@@ -35,16 +35,14 @@ class Death:
 
 
 def ledger_of(store):
-    """Return what a task_state_store holds of each batch since the last Clear; a later segment's word counts."""
-    segments = {}
-    generation = 0
-    for name, value in store.items():
-        if found := re.fullmatch(r"imiconnect-\w+-(\d+)-(\d+)", name):
-            segments[tuple(map(int, found.groups()))] = value
-        elif re.fullmatch(r"imiconnect-\w+", name):
-            generation = value.get("generation", 0)
-    numbers = sorted(place for place in segments if place[0] == generation)
-    return {key: value for place in numbers for key, value in segments[place].items()}
+    """Return what a task_state_store holds of each batch since the last Clear: the segments, and then the head."""
+    ledger = {}
+    for name, head in store.items():
+        if re.fullmatch(r"imiconnect-\w+", name):
+            for number in range(head["segments"]):
+                ledger |= store[f"{name}-{number}"]
+            ledger |= head["batches"]
+    return {key: value for key, value in ledger.items() if value is not None}
 
 
 def _is_accepted(value):
