@@ -9,11 +9,13 @@ Rule 3  Whoever finds the store free writes for all who wait: a write costs the 
 The store is anything with get and set: Airflow's task_state_store, which holds JSON values and is slow (some 10 ms a
 write, and as much a read), so the batches share a few values. The head holds the latest; when it is full, its batches
 move to a segment, which is never written again, and which counts once a head says so. The later word on a batch counts.
+Each value is one short text, for Airflow looks at every part of a JSON object several times on its way.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -142,7 +144,7 @@ class Ledger:
             self._sync()
 
     def _load(self, store: Store) -> None:
-        head = store.get(self._name) or {}
+        head = _read(store, self._name)
         finished = head.get("finished")
         # A Clear sets max_tries anew, a retry leaves it: so the same mark after a success is a worker that died
         # before Airflow had noted the success, and another mark is a person who wants it all again.
@@ -150,7 +152,7 @@ class Ledger:
             return
         self._segments = head.get("segments", 0)
         for number in range(self._segments):
-            self._entries |= store.get(self._segment(number)) or {}
+            self._entries |= _read(store, self._segment(number))
         for key, value in head.get("batches", {}).items():
             self._put(key, value)
         self._stored = self._changes
@@ -193,14 +195,21 @@ class Ledger:
         self._writing = True
         self._lock.release()
         try:
-            store.set(name, value)
+            store.set(name, json.dumps(value, separators=(",", ":")))
         finally:
             self._lock.acquire()
             self._writing = False
             self._lock.notify_all()
 
 
-def _packed(receipt: Receipt, *, resent: bool) -> dict[str, Any]:
+def _read(store: Store, name: str) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(store.get(name) or "{}")
+    return value
+
+
+def _packed(receipt: Receipt, *, resent: bool) -> str | dict[str, Any]:
+    if receipt.state == "queued" and len(receipt.transids) == 1 and not (receipt.refused or resent):
+        return receipt.transids[0]  # as nearly all are
     packed: dict[str, Any] = {"t": list(receipt.transids), "s": receipt.state, **_flag(resent=resent)}
     if receipt.refused:
         packed["r"] = [[result.customer_id, result.code, result.description] for result in receipt.refused]
@@ -211,7 +220,9 @@ def _flag(*, resent: bool) -> dict[str, int]:
     return {"again": 1} if resent else {}
 
 
-def _entry(value: int | Mapping[str, Any]) -> Entry:
+def _entry(value: int | str | Mapping[str, Any]) -> Entry:
+    if isinstance(value, str):
+        return Entry(Receipt(value, "queued"))
     if not isinstance(value, Mapping):
         return Entry(resent=True)  # intended, and perhaps sent
     if "split" in value:

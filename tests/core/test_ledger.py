@@ -1,4 +1,3 @@
-import json
 import threading
 import time
 
@@ -11,7 +10,7 @@ T = Receipt("T1", "queued")
 
 
 class Store(dict):
-    """A store of JSON values that counts reads and writes."""
+    """A store of texts that counts reads and writes."""
 
     def __init__(self, delay=0.0):
         super().__init__()
@@ -23,11 +22,10 @@ class Store(dict):
         return super().get(key, default)
 
     def set(self, key, value):
-        json.dumps(value)
-        assert value is not None
+        assert isinstance(value, str)
         time.sleep(self.delay)
         self.writes += 1
-        self[key] = json.loads(json.dumps(value))
+        self[key] = value
 
 
 def test_an_intention_is_stored_before_it_is_acted_upon():
@@ -141,7 +139,7 @@ def test_ten_thousand_batches_are_a_few_small_values():
     store = Store()
     submit(Ledger(store), range(10_000))
     assert len(store) < 300
-    assert max(len(json.dumps(value)) for value in store.values()) < 8_000
+    assert max(map(len, store.values())) < 8_000
     assert store.writes < 10_000 + 300
     again = Ledger(store)
     assert again.known == 10_000
@@ -158,7 +156,7 @@ def test_many_refusals_at_once_are_several_values():
     ledger.flush()
     again = Ledger(store)
     assert all(again.find(f"{number:032}").receipt.refused == refused for number in range(8))
-    assert max(len(json.dumps(value)) for value in store.values()) < 64_000
+    assert max(map(len, store.values())) < 64_000
 
 
 def test_what_is_known_needs_no_write():
@@ -203,7 +201,7 @@ def test_a_segment_that_cannot_be_written_is_written_later():
     write, failures = store.set, []
 
     def fail_for_a_segment(key, value):
-        if "batches" not in value and not failures:
+        if key.endswith("-0") and not failures:
             failures.append(key)
             raise ConnectionError(key)
         write(key, value)

@@ -4,6 +4,7 @@ What the service saw of one submission, held against what the task says and agai
 The simulator remembers every call and every acceptance, also those whose answer nobody was there to read.
 """
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ class Death:
     :param victim: which process
     :param calls: how many calls had arrived by then, in all tries together
     :param left_at: when the ledger was read, in seconds since 1970; the next try had not begun
-    :param ledger: batch key -> what the ledger holds of it: a number for intended, an object for accepted
+    :param ledger: batch key -> the transids of an accepted batch, none for one that was intended
     """
 
     victim: str
@@ -27,26 +28,29 @@ class Death:
 
     @property
     def intended(self):
-        return {key for key, value in self.ledger.items() if not _is_accepted(value)}
+        return {key for key, transids in self.ledger.items() if not transids}
 
     @property
     def recorded(self):
-        return {transid for value in self.ledger.values() if _is_accepted(value) for transid in value["t"]}
+        return {transid for transids in self.ledger.values() for transid in transids}
 
 
 def ledger_of(store):
-    """Return what a task_state_store holds of each batch since the last Clear: the segments, and then the head."""
+    """Return the transids that a task_state_store holds of each batch since the last Clear."""
     ledger = {}
-    for name, head in store.items():
+    for name, value in store.items():
         if re.fullmatch(r"imiconnect-\w+", name):
+            head = json.loads(value)
             for number in range(head["segments"]):
-                ledger |= store[f"{name}-{number}"]
+                ledger |= json.loads(store[f"{name}-{number}"])
             ledger |= head["batches"]
-    return {key: value for key, value in ledger.items() if value is not None}
+    return {key: _transids(value) for key, value in ledger.items() if value is not None}
 
 
-def _is_accepted(value):
-    return isinstance(value, dict)
+def _transids(value):
+    if isinstance(value, str):
+        return [value]
+    return value["t"] if value else []
 
 
 def check_result(calls, customer_ids, result):
@@ -63,7 +67,7 @@ def check_result(calls, customer_ids, result):
 def check_deaths(calls, deaths, ledger, result, max_concurrency):
     """What was recorded was never sent again, and little else was; the result tells which."""
     digests = {call.transid: call.digest for call in calls if call.accepted}
-    in_the_end = [transid for value in ledger.values() for transid in value["t"]]
+    in_the_end = [transid for transids in ledger.values() for transid in transids]
     assert sorted(in_the_end) == sorted(result["transids"]), "the ledger and the result name the same transactions"
     for number, death in enumerate(deaths, start=1):
         recorded = {digests[transid] for transid in death.recorded}
