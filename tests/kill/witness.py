@@ -89,7 +89,7 @@ def _check_repeats(calls, deaths, max_concurrency):
 
 def _check_resent(calls, deaths, ledger, result):
     intended = {key for death in deaths for key in death.intended}
-    expected = {transid for key in intended for transid in ledger[key]["t"]}
+    expected = {transid for key in intended for transid in ledger[key]}
     assert result["resent"] == [transid for transid in result["transids"] if transid in expected], (
         "resent are those that a dead try had intended and not recorded"
     )
