@@ -22,11 +22,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from airflow_imiconnect.errors import IMIconnectRequestError
 from airflow_imiconnect.models import Receipt, RecordResult
 
 _SEGMENT_SIZE = 4_000  # characters of JSON, roughly: the fewer, the faster a write, and the more segments to read
 _INTENDED = 0
 _WITHDRAWN = None
+_INCOMPLETE = (
+    "What earlier tries have sent is no longer known to the full: Airflow's task_state_store has lost {lost} (it keeps "
+    "values for [state_store] default_retention_days). Nothing was sent. The results and logs of the earlier tries say "
+    "what was accepted; to send everything again, delete {head} from the task's state store and clear the task."
+)
 
 
 class Store(Protocol):
@@ -72,27 +78,27 @@ class Ledger:
         self._latest: dict[str, Any] = {}  # those that the head holds
         self._size = 0
         self._full: deque[dict[str, Any]] = deque()  # segments to be stored
-        self._segments = 0  # how many stand in the store
+        self._segments = self._unread = 0  # how many stand in the store; how many of them are still to be read
         self._finished: int | None = None
         self._changes = self._stored = 0
         self._writing = False
         if store is not None:
             self._load(store)
-        self.known_before = self.known  # batches of earlier tries
+        self.was_begun = bool(self._segments or self._entries)  # by an earlier try
 
     @property
     def is_kept(self) -> bool:
         """Whether a later try can read it."""
         return self._store is not None
 
-    @property
-    def known(self) -> int:
-        """How many batches stand here."""
-        return sum(value is not _WITHDRAWN for value in self._entries.values())
-
     def find(self, key: str) -> Entry | None:
-        """Return what is known of a batch, None for one never intended."""
+        """
+        Return what is known of a batch, None for one never intended.
+
+        :raises IMIconnectRequestError: a part of the ledger is gone
+        """
         with self._lock:
+            self._read_segments()
             value = self._entries.get(key, _WITHDRAWN)
         return None if value is _WITHDRAWN else _entry(value)
 
@@ -139,25 +145,35 @@ class Ledger:
 
     def _mark_finished(self, mark: int | None) -> None:
         with self._lock:
+            self._writing = False  # no other thread is left by now; the task's timeout may have cut a write short
             self._finished = mark
             self._changes += 1
             self._sync()
 
     def _load(self, store: Store) -> None:
-        head = _read(store, self._name)
+        head = json.loads(store.get(self._name) or "{}")
         finished = head.get("finished")
         # A Clear sets max_tries anew, a retry leaves it: so the same mark after a success is a worker that died
         # before Airflow had noted the success, and another mark is a person who wants it all again.
-        if finished is not None and finished != self._mark:
+        if not head or finished not in (None, self._mark):
             return
-        self._segments = head.get("segments", 0)
-        for number in range(self._segments):
-            self._entries |= _read(store, self._segment(number))
-        for key, value in head.get("batches", {}).items():
+        self._segments = self._unread = head["segments"]
+        for key, value in head["batches"].items():
             self._put(key, value)
         self._stored = self._changes
         if finished is not None:
-            self.reopen()  # this try may fail
+            self.reopen()  # at once: this try may fail without having anything else to write
+
+    def _read_segments(self) -> None:
+        """Read them when they are first asked for; whoever only finishes needs none."""
+        while self._store is not None and self._unread:
+            name = self._segment(self._unread - 1)
+            text = self._store.get(name)
+            if text is None:
+                raise IMIconnectRequestError(_INCOMPLETE.format(lost=name, head=self._name))
+            for key, value in json.loads(text).items():
+                self._entries.setdefault(key, value)  # from the latest to the first: the later word counts
+            self._unread -= 1
 
     def _segment(self, number: int) -> str:
         return f"{self._name}-{number}"
@@ -192,9 +208,9 @@ class Ledger:
                 self._stored = changes
 
     def _write(self, store: Store, name: str, value: dict[str, Any]) -> None:
-        self._writing = True
-        self._lock.release()
         try:
+            self._writing = True
+            self._lock.release()
             store.set(name, json.dumps(value, separators=(",", ":")))
         finally:
             self._lock.acquire()
@@ -202,17 +218,14 @@ class Ledger:
             self._lock.notify_all()
 
 
-def _read(store: Store, name: str) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(store.get(name) or "{}")
-    return value
-
-
 def _packed(receipt: Receipt, *, resent: bool) -> str | dict[str, Any]:
     if receipt.state == "queued" and len(receipt.transids) == 1 and not (receipt.refused or resent):
         return receipt.transids[0]  # as nearly all are
     packed: dict[str, Any] = {"t": list(receipt.transids), "s": receipt.state, **_flag(resent=resent)}
-    if receipt.refused:
-        packed["r"] = [[result.customer_id, result.code, result.description] for result in receipt.refused]
+    # A refusal that names nobody stands for the records that no result names: then all results are needed.
+    results = receipt.refused if all(result.customer_id for result in receipt.refused) else receipt.results
+    if results:
+        packed["r"] = [[result.customer_id, result.code, result.description] for result in results]
     return packed
 
 

@@ -229,13 +229,13 @@ class IMIconnectCreateAppProfileOperator(BaseOperator):
 
     def _finish(self, ledger: Ledger) -> None:
         """Note the success. Should the task fail after all (in a post_execute, say), a Clear is to continue."""
-        ledger.finish()
 
         def reopen(_: Context) -> None:
             ledger.reopen()
 
         self.on_failure_callback = [*(self.on_failure_callback or ()), reopen]
         self.on_retry_callback = [*(self.on_retry_callback or ()), reopen]
+        ledger.finish()  # after these: what fails here may have been stored all the same
 
     def _look(self, context: Context) -> dict[str, Any]:
         """Check everything, tell what is wrong and what would be sent, and send nothing."""

@@ -88,7 +88,7 @@ class Engine:
                     self._wait_for_room(pending)
                     while pending and (pending[0].done() or len(pending) > _READ_AHEAD * self.max_concurrency):
                         yield from _next(pending, ready)
-                    if self._stopped.is_set() and not self.ledger.known_before:
+                    if self._stopped.is_set() and not self.ledger.was_begun:
                         break
                 while pending:
                     yield from _next(pending, ready)

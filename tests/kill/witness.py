@@ -50,7 +50,7 @@ def ledger_of(store):
 def _transids(value):
     if isinstance(value, str):
         return [value]
-    return value["t"] if value else []
+    return value.get("t", []) if value else []
 
 
 def check_result(calls, customer_ids, result):

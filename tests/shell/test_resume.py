@@ -6,7 +6,9 @@ import signal
 import time
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from conftest import APP, Store, Ti, record, records
+from servers import raw_server
 
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectRecordsFailedError
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
@@ -60,7 +62,7 @@ def test_a_refused_batch_is_not_taken_for_sent_by_the_next_try(simulator):
     class Recording(Store):
         def set(self, key, value):
             super().set(key, value)
-            batches = json.loads(value)["batches"]
+            batches = json.loads(value).get("batches", {})
             written.append((time.monotonic(), {key for key, word in batches.items() if word is not None}))
 
     with pytest.raises(IMIconnectError, match="7010"):
@@ -216,3 +218,61 @@ def test_fail_stops_and_says_which_call_it_was(simulator):
 def test_without_a_store_one_warning_says_that_resume_is_off(sim, everything_logged):
     IMIconnectCreateAppProfileOperator(task_id="submit", records=records(300)).execute({})
     assert len(re.findall(r"warning.*Resume is off, it needs Airflow 3\.3", everything_logged.text)) == 1
+
+
+def test_a_later_try_names_those_whom_a_refusal_without_names_stands_for(connect, tmp_path):
+    told = {"customerId": "C0", "code": "1000", "description": "QUEUED"}
+    body = json.dumps({"code": "7003", "description": "no", "transid": "T1", "Results": [told]}).encode()
+    store, rejects = Store(), tmp_path / "rejects.jsonl"
+    found = []
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as url:
+        connect(host=url, extra={"app_id": APP})
+        for _ in range(2):
+            result = attempt(store, records(3), on_invalid="skip", rejects_path=str(rejects))
+            found.append([json.loads(line)["customerId"] for line in rejects.read_text().splitlines()])
+            rejects.unlink()
+            store = Answering(store)
+    assert found == [["C1", "C2"]] * 2
+    assert (result["accepted"], result["refused"], result["transids"]) == (1, 2, ["T1"])
+
+
+class Answering(Store):
+    """A store that nothing is intended in."""
+
+    def set(self, key, value):
+        assert 0 not in json.loads(value).get("batches", {}).values()
+        super().set(key, value)
+
+
+def test_a_success_whose_note_was_stored_and_not_confirmed_is_taken_back_when_the_task_fails(simulator):
+    sim = simulator()
+
+    class Interrupted(Store):
+        def set(self, key, value):
+            super().set(key, value)
+            if "finished" in json.loads(value):
+                raise TimeoutError("as the task's timeout does")
+
+    store = Interrupted()
+    operator = IMIconnectCreateAppProfileOperator(task_id="submit", records=records(12))
+    with pytest.raises(TimeoutError):
+        operator.execute({"ti": Ti(max_tries=2), "task_state_store": store})
+    for callback in operator.on_failure_callback:
+        callback({})
+    attempt(Store(store), records(12), max_tries=3, batch_size=100)
+    assert len(sent(sim)) == 1, "a Clear continues after a failure"
+
+
+def test_nothing_is_sent_when_a_part_of_the_ledger_is_gone(simulator):
+    sim = simulator(faults={150: "7010"})
+    store = Store()
+    with pytest.raises(IMIconnectError, match="7010"):
+        attempt(store, records(200), batch_size=1)
+    before = len(sim.calls)
+    del store[next(name for name in store if name.endswith("-0"))]
+    with pytest.raises(
+        IMIconnectError, match=r"task_state_store has lost imiconnect-\w+-0 .*Nothing was sent"
+    ) as caught:
+        attempt(store, records(200), batch_size=1)
+    assert isinstance(caught.value, AirflowFailException), "another try would find the same"
+    assert len(sim.calls) == before
