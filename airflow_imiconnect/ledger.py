@@ -29,7 +29,7 @@ _SEGMENT_SIZE = 4_000  # characters of JSON, roughly: the fewer, the faster a wr
 _INTENDED = 0
 _WITHDRAWN = None
 _INCOMPLETE = (
-    "What earlier tries have sent is no longer known to the full: Airflow's task_state_store has lost {lost} (it keeps "
+    "What earlier tries have sent is no longer fully known: Airflow's task_state_store has lost {lost} (it keeps "
     "values for [state_store] default_retention_days). Nothing was sent. The results and logs of the earlier tries say "
     "what was accepted; to send everything again, delete {head} from the task's state store and clear the task."
 )
