@@ -132,7 +132,8 @@ def test_a_wrong_command_line_ends_with_2(arguments, capsys):
 def test_a_long_check_shows_a_bar_on_a_terminal(tmp_path):
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(item) + "\n" for item in records(300_000)))
     terminal, screen = pty.openpty()
-    command = [sys.executable, "-m", "airflow_imiconnect", "check", str(tmp_path / "a.jsonl")]
+    hurry = "import sys; from airflow_imiconnect import __main__ as line; line._PATIENCE = 0.1; line.main(sys.argv[1:])"
+    command = [sys.executable, "-c", hurry, "check", str(tmp_path / "a.jsonl")]
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=screen, env=environment) as process:
         os.close(screen)
