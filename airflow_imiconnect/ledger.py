@@ -30,7 +30,7 @@ _INTENDED = 0
 _WITHDRAWN = None
 _INCOMPLETE = (
     "What earlier tries have sent is no longer fully known: Airflow's task_state_store has lost {lost} (it keeps "
-    "values for [state_store] default_retention_days). Nothing was sent. What is left there, and the logs of the earlier "
+    "values for [state_store] default_retention_days). Nothing was sent. What is left there, and the logs of earlier "
     "tries, say what was accepted; to send everything again, delete {head} from it and clear the task."
 )
 
