@@ -1,8 +1,8 @@
 """
-The tests on every Airflow and Python that the package is for, each with the packages of its own time.
+The tests on every supported pair of Airflow and Python, each with the dependency versions of that Airflow's release.
 
 ``make test-matrix`` runs all pairs; ``ARGS="-t oldest newest"`` two of them, ``ARGS="-t airflow-3.1"`` or
-``ARGS="-t python-3.13"`` a row or a column, ``ARGS="--list"`` names them. What follows ``--`` is pytest's.
+``ARGS="-t python-3.13"`` a row or a column, ``ARGS="--list"`` lists them. Arguments after ``--`` go to pytest.
 """
 
 import os
@@ -11,25 +11,27 @@ from itertools import product
 
 import nox
 
-# Of each Airflow the last release, and the day after it came out: nothing newer is installed beside it.
+# The last release of each Airflow minor version (3.4: the last one that the package index has), and the day after it:
+# no newer dependency is installed.
 AIRFLOWS = {
     "3.1": ("3.1.8", "2026-03-12"),
     "3.2": ("3.2.2", "2026-05-30"),
     "3.3": ("3.3.2", "2026-09-18"),
+    "3.4": ("3.4.0b2", "2026-11-27"),
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-PAIRS = tuple(product(AIRFLOWS, PYTHONS))  # each of them exists: Airflow 3.1 has had Python 3.13 from its beginning
-TESTS = ("tests/core", "tests/shell", "tests/simulator", "tests/dags", "tests/packaging")
+PAIRS = tuple(product(AIRFLOWS, PYTHONS))  # all of them exist: Airflow 3.1 supports Python 3.13
+TESTS = ("tests", "--ignore=tests/browser", "--ignore=tests/kill")  # those two need what only one pair has
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"
-nox.options.download_python = "never"  # --download-python=auto lets uv bring what is missing
-nox.options.error_on_missing_interpreters = False  # a pair whose Python is missing is skipped, with a line that says so
+nox.options.download_python = "never"  # --download-python=auto lets uv install what is missing
+nox.options.error_on_missing_interpreters = False  # a pair whose Python is missing is skipped, with a message
 nox.options.stop_on_first_error = False
 
 
 def offer_pyenv() -> None:
-    """Put the Pythons of pyenv, where there is one, in reach: its python3.10 runs only what is chosen."""
+    """Enable all Pythons of pyenv, if it is installed: its python3.10 only runs a version that is selected."""
     try:
         lines = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -39,23 +41,31 @@ def offer_pyenv() -> None:
 
 
 def tags_of(airflow: str, python: str) -> list[str]:
-    """Name the row and the column of a pair, and whether it stands in a corner."""
+    """Return a pair's tags: its row, its column, and "oldest" or "newest" for the corners."""
     corners = {PAIRS[0]: ["oldest"], PAIRS[-1]: ["newest"]}
     return [f"airflow-{airflow}", f"python-{python}", *corners.get((airflow, python), [])]
 
 
+def pins(version: str) -> list[str]:
+    """Return the requirements of an Airflow: of a pre-release, uv installs only what is named."""
+    parts = {"apache-airflow": version, "apache-airflow-core": version, "apache-airflow-task-sdk": f"1{version[1:]}"}
+    return [f"{name}=={number}" for name, number in parts.items()]
+
+
 def add_session(airflow: str, python: str) -> None:
-    """Add the tests of one pair."""
+    """Add the session that tests one pair."""
 
     @nox.session(name=f"airflow-{airflow}-python-{python}", python=python, tags=tags_of(airflow, python))
     def tests(session: nox.Session) -> None:
         version, day = AIRFLOWS[airflow]
         # fmt: off
         session.install(
-            "--exclude-newer", day, f"apache-airflow=={version}", "--editable", ".", "--group", "test", silent=True
+            "--exclude-newer", day, *pins(version), "--editable", ".", "--group", "test", silent=True
         )
         # fmt: on
-        session.run("python", "-m", "pytest", "-q", "-m", "not slow", *(session.posargs or TESTS))
+        session.run(
+            "python", "-m", "pytest", "-q", "-n", "auto", "-m", "not slow and not ui", *(session.posargs or TESTS)
+        )
 
 
 offer_pyenv()

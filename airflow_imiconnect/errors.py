@@ -1,17 +1,17 @@
 """
-What can go wrong, as a tree. What a class is tells Airflow whether to try the task again.
+What can go wrong, as a tree. The class of an error tells Airflow whether to retry the task.
 
 IMIconnectError                           (AirflowException: Airflow may retry the task)
-├── IMIconnectTransientError              it may work later: no connection, 5xx, 7006, 7016, 7019, 7020
-│   ├── IMIconnectRateLimitError          the limit of calls a second is reached: 7020, 429
-│   └── IMIconnectAmbiguousError          a write whose answer was lost: it may have happened
-├── IMIconnectPermanentError              (AirflowFailException: the task ends at once, without retries)
+├── IMIconnectTransientError              may succeed later: no connection, 5xx, 7006, 7016, 7019, 7020
+│   ├── IMIconnectRateLimitError          the limit of requests per second is reached: 7020, 429
+│   └── IMIconnectAmbiguousError          a write whose response was lost: the server may have processed it
+├── IMIconnectPermanentError              (AirflowFailException: the task fails at once, without retries)
 │   ├── IMIconnectAuthenticationError     the key or the source address is refused: 7001, 7002, 7010, 7208, 401, 403
-│   ├── IMIconnectRequestError            this call can never work: 7018, 7012, a wrong host, a redirect
-│   ├── IMIconnectInvalidRecordError      the input is wrong; nothing was sent
-│   └── IMIconnectRecordsFailedError      the service has finished, and did not take some of the records
+│   ├── IMIconnectRequestError            the request can never succeed: 7018, 7012, a wrong host, a redirect
+│   ├── IMIconnectInvalidRecordError      the input is invalid; nothing was sent
+│   └── IMIconnectRecordsFailedError      the service has refused or failed some of the records
 
-Messages name customer ids, files, lines, codes. They never hold the profile key or an attribute's value.
+Messages name customer ids, files, lines and codes. They never contain the profile key or an attribute's value.
 """
 
 from __future__ import annotations
@@ -20,21 +20,26 @@ from copy import copy
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_imiconnect.texts import one_line
-
 _LONGEST_FIELD = 100
+_LONGEST_TEXT = 300
+
+
+def one_line(text: str) -> str:
+    """Return a text shortened to one line, so that text from the service can neither forge nor flood a log."""
+    printable = "".join(character if character.isprintable() else " " for character in text[: 2 * _LONGEST_TEXT])
+    return " ".join(printable.split())[:_LONGEST_TEXT]
 
 
 class IMIconnectError(AirflowException):
     """
-    The base of all errors of this package.
+    The base class of all errors in this package.
 
     :param message: what is wrong, where, and what to do about it
-    :param code: the service's code, for example ``"7018"``, where it gave one
-    :param description: the service's own words for it
-    :param http_status: the HTTP status of the answer, where there was one
-    :param transid: the transaction it is about, where there is one
-    :param retry_after: seconds that the service asks to wait before the next try
+    :param code: the service's code, for example ``"7018"``, if it gave one
+    :param description: the service's own description of it
+    :param http_status: the HTTP status of the response, if there was one
+    :param transid: the transaction concerned, if any
+    :param retry_after: seconds that the service asks to wait before the next attempt
     """
 
     def __init__(
@@ -55,26 +60,26 @@ class IMIconnectError(AirflowException):
         self.retry_after = retry_after
 
     def with_context(self, words: str) -> IMIconnectError:
-        """Return the same error with a further sentence in its message."""
+        """Return the same error with a sentence added to its message."""
         error = copy(self)
         error.args = (f"{self} {words}",)
         return error
 
 
 class IMIconnectTransientError(IMIconnectError):
-    """The call did not work this time and was not processed; it may work later."""
+    """The request failed this time and was not processed; it may succeed later."""
 
 
 class IMIconnectRateLimitError(IMIconnectTransientError):
-    """The limit of calls a second is reached (7020, HTTP 429): to be made again, and everything slower."""
+    """The limit of requests per second is reached (7020, HTTP 429): slow down all requests and retry."""
 
 
 class IMIconnectAmbiguousError(IMIconnectTransientError):
-    """A write was sent and its answer was lost: it may have happened, or not (contract 7)."""
+    """A write was sent and its response was lost: the server may or may not have processed it (contract 7)."""
 
 
 class IMIconnectPermanentError(IMIconnectError, AirflowFailException):
-    """Trying again cannot help; a task that lets it through fails without retries."""
+    """Retrying cannot help; a task that raises it fails without retries."""
 
 
 class IMIconnectAuthenticationError(IMIconnectPermanentError):
@@ -82,15 +87,15 @@ class IMIconnectAuthenticationError(IMIconnectPermanentError):
 
 
 class IMIconnectRequestError(IMIconnectPermanentError):
-    """The call, or the connection that it would use, can never work as it is."""
+    """The request, or the connection that it would use, can never work as it is."""
 
 
 class IMIconnectInvalidRecordError(IMIconnectPermanentError):
     """
-    The input is wrong, and nothing of it was sent.
+    The input is invalid, and none of it was sent.
 
-    :param where: file and line, or the place in a list: ``profiles.csv, line 7`` or ``records[12]``
-    :param field: the field that is wrong, where it is one: ``customerId`` or ``Attributes.status``
+    :param where: file and line, or the position in a list: ``profiles.csv, line 7`` or ``records[12]``
+    :param field: the invalid field, if it is a single one: ``customerId`` or ``Attributes.status``
     :param reason: what is wrong with it; never its value
     """
 
@@ -107,11 +112,11 @@ class IMIconnectInvalidRecordError(IMIconnectPermanentError):
 
 class IMIconnectRecordsFailedError(IMIconnectPermanentError):
     """
-    Some records were not taken.
+    Some records were refused, or failed.
 
     :param message: counts by code and the first few customer ids
-    :param failures: how many records failed, by the service's code: ``{"7015": 2}``
-    :param customer_ids: the first of them
+    :param failures: the number of failed records by the service's code: ``{"7015": 2}``
+    :param customer_ids: the first few of them
     """
 
     def __init__(

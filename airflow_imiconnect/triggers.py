@@ -6,43 +6,46 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import BaseHook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_imiconnect import events
-from airflow_imiconnect.asking import Questions
 from airflow_imiconnect.errors import IMIconnectError
-from airflow_imiconnect.retry import PollPolicy
-from airflow_imiconnect.settings import Settings
-
-_LOOK_UP = 10.0, 60.0  # seconds that reading the connection has at least, for the first time takes a few, and at most
-_NOT_FOUND = 600.0  # seconds after which a connection that is not found, or forbidden, is taken for deleted
-_PAUSES = 5.0, 60.0  # seconds between two readings: the first ones, and up to where they grow
+from airflow_imiconnect.pacing.backoff import PollPolicy
+from airflow_imiconnect.polling.status_requests import Polling
+from airflow_imiconnect.profile_api.results import Transaction
+from airflow_imiconnect.tasks.waiting import trigger_event
+from airflow_imiconnect.tasks.waiting.connection import LookUp, LookUpPolicy
+from airflow_imiconnect.tasks.waiting.deadline import Deadline, monotonic
+from airflow_imiconnect.tasks.waiting.trigger_event import Tally, TimedOut
+from airflow_imiconnect.tasks.waiting.wait import Waiting
+from airflow_imiconnect.transport.settings import Settings
 
 
 class IMIconnectProfileStatusTrigger(BaseTrigger):
     """
-    Wait until all transactions are finished, or the deadline has come, or an error that cannot pass; then fire once.
+    Wait until all transactions have finished, or the deadline has come, or polling again cannot help; then fire once.
 
-    Its row holds the transaction ids and nothing of any record; its event holds counts, and a bit a transaction (see
-    events.py). Started anew by another triggerer it asks again: nothing is lost, since it only reads.
+    Its row holds the transaction ids, and of records only their number; its event holds counts, and a bit for each
+    transaction (``tasks/waiting/trigger_event.py``). Started anew by another triggerer it polls again: nothing is lost.
 
     The task has read the connection before it was deferred. Where it cannot be read now, that passes (a restart of the
-    API server): it is read again until the deadline; one that is not found, for ten minutes, since in a triggerer
-    Airflow says so of passing errors too.
+    API server): it is read again until the deadline; one that is not found, for ten minutes.
 
     :param transids: the transactions, each once
     :param deadline: when to give up, in seconds since 1970
     :param imiconnect_conn_id: a connection of type ``imiconnect``
-    :param poll_interval: seconds between two rounds of questions; only transactions that still wait are asked again
+    :param poll_interval: seconds between two rounds; only transactions that still wait are polled again
     :param max_poll_interval: up to where the interval grows while nothing happens; by default twice ``poll_interval``
-    :param max_concurrency: status calls in flight
-    :param requests_per_second: the most calls that start in a second; None for what the connection says
+    :param max_concurrency: status requests in flight
+    :param requests_per_second: the most requests that start in a second; None for what the connection says
+    :param records: how many records each of the transactions holds, None for one of which it is not known; None for all
     :raises ValueError: an argument cannot be right, or could not be stored with the trigger
     """
+
+    look_up_policy: ClassVar[LookUpPolicy] = LookUpPolicy()
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class IMIconnectProfileStatusTrigger(BaseTrigger):
         max_poll_interval: float | None = None,
         max_concurrency: int = 8,
         requests_per_second: float | None = None,
+        records: Sequence[int | None] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.transids = _texts(transids)
@@ -63,6 +67,22 @@ class IMIconnectProfileStatusTrigger(BaseTrigger):
         self.max_poll_interval = _number_or_none("max_poll_interval", max_poll_interval)
         self.max_concurrency = int(_number("max_concurrency", max_concurrency, least=1))
         self.requests_per_second = _number_or_none("requests_per_second", requests_per_second)
+        self.records = _counts(records, len(self.transids))
+
+    @classmethod
+    def of(cls, waiting: Waiting, deadline: Deadline) -> IMIconnectProfileStatusTrigger:
+        """Return the trigger for a task that waits; raises IMIconnectError where its connection cannot be right."""
+        _ = waiting.hook.settings  # a connection that cannot be right fails here and now
+        return cls(
+            transids=[transaction.transid for transaction in waiting.transactions],
+            records=[transaction.records for transaction in waiting.transactions],
+            deadline=deadline.at,
+            imiconnect_conn_id=waiting.hook.imiconnect_conn_id,
+            poll_interval=waiting.policy.poll_interval,
+            max_poll_interval=waiting.policy.max_poll_interval,
+            max_concurrency=waiting.max_concurrency,
+            requests_per_second=waiting.requests_per_second,
+        )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the path of the class, and its arguments as plain JSON."""
@@ -74,6 +94,7 @@ class IMIconnectProfileStatusTrigger(BaseTrigger):
             "max_poll_interval": self.max_poll_interval,
             "max_concurrency": self.max_concurrency,
             "requests_per_second": self.requests_per_second,
+            "records": self.records,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -81,44 +102,41 @@ class IMIconnectProfileStatusTrigger(BaseTrigger):
         yield TriggerEvent(await self._wait())  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
+        deadline = monotonic(self.deadline)
         try:
-            settings = await self._settings()
+            settings = await self._settings(deadline)
             if settings is None:
-                return events.timed_out(len(self.transids), self.transids[: events.NAMED_TRANSIDS])
-            return await self._ask(Questions(settings, self.max_concurrency, self.log, self.requests_per_second))
+                return trigger_event.timed_out(TimedOut.of(self.transids))
+            return await self._poll(settings, deadline)
         except IMIconnectError as error:
-            return events.failed(error)
+            return trigger_event.failed(error)
 
-    async def _ask(self, questions: Questions) -> dict[str, Any]:
-        tally = events.Tally(self.transids)
+    async def _poll(self, settings: Settings, deadline: float) -> dict[str, Any]:
+        sizes = self.records or [None] * len(self.transids)
+        transactions = [Transaction(transid, records=size) for transid, size in zip(self.transids, sizes, strict=True)]
+        tally = Tally(transactions)
         policy = PollPolicy(self.poll_interval, self.max_poll_interval)
-        watch = questions.watch(self.transids, tally.add)
-        if await questions.until_finished(watch, policy, policy.limit(self.deadline)):
-            return events.finished(tally)
-        return events.timed_out(watch.left, watch.first(events.NAMED_TRANSIDS))
+        polling = Polling(settings, policy, self.max_concurrency, self.log, self.requests_per_second)
+        poller = polling.poller(transactions, tally.add)
+        if await poller.until_finished(deadline):
+            return trigger_event.finished(tally)
+        return trigger_event.timed_out(TimedOut.of(poller.waiting))
 
-    async def _settings(self) -> Settings | None:
+    async def _settings(self, deadline: float) -> Settings | None:
         """Look the connection up, again where that fails for now; None when the deadline comes first."""
-        started, pause = time.time(), min(self.poll_interval, _PAUSES[0])
+        policy, look_up = self.look_up_policy, LookUp(self.look_up_policy, self.log)
         while True:
             try:
-                with anyio.fail_after(min(max(self.deadline - time.time(), _LOOK_UP[0]), _LOOK_UP[1])):
+                with anyio.fail_after(min(max(deadline - time.monotonic(), policy.least_time), policy.most_time)):
                     connection = await BaseHook.aget_connection(self.imiconnect_conn_id)
                 return Settings.from_connection(connection)
             except IMIconnectError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever Airflow raises: it is looked up again
-                self._look_again(error, started)
-            if time.time() >= self.deadline:
+                pause = look_up.pause_after(error)
+            if time.monotonic() >= deadline:
                 return None
-            await asyncio.sleep(max(0.0, min(pause, self.deadline - time.time())))
-            pause = min(pause * 1.5, _PAUSES[1])
-
-    def _look_again(self, error: Exception, started: float) -> None:
-        # PermissionError: the secrets backend, or Airflow's API, refuses it to this task.
-        if isinstance(error, AirflowNotFoundException | PermissionError) and time.time() - started > _NOT_FOUND:
-            raise IMIconnectError(f"{error} It was looked for again and again for {_NOT_FOUND:g} s.") from None
-        self.log.warning("The connection could not be read, and is read again: %s", type(error).__name__)
+            await asyncio.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
 
 def _texts(transids: object) -> list[str]:
@@ -127,6 +145,16 @@ def _texts(transids: object) -> list[str]:
     if not all(isinstance(transid, str) and transid for transid in transids):
         raise ValueError("each of transids must be a text: nothing else can be stored with the trigger")
     return list(transids)
+
+
+def _counts(records: Sequence[int | None] | None, count: int) -> list[int | None] | None:
+    """Return the numbers of records; None stands for a list that says nothing."""
+    numbers = list(records or ())
+    if all(number is None for number in numbers):
+        return None
+    if len(numbers) != count or not all(number is None or isinstance(number, int) for number in numbers):
+        raise ValueError("records must hold a number for each of transids")
+    return numbers
 
 
 def _number(name: str, value: float, least: float = 0) -> float:

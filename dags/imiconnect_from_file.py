@@ -1,13 +1,13 @@
 """
-### A file of customers becomes app profiles in IMIconnect.
+### Create app profiles in IMIconnect from a file of customers.
 
-1. **submit** reads the file (JSON, JSON Lines or CSV, told by its name), sends it in calls of at most
-   100 records, and returns the transactions that IMIconnect answered with.
-2. **wait** asks IMIconnect until each of these transactions has finished, and fails when a record was
-   not created.
+1. **submit** reads the file (JSON, JSON Lines or CSV, recognised by its name), sends it in
+   requests of at most 100 records, and returns the ids of the transactions that IMIconnect has started.
+2. **wait** polls IMIconnect until all of these transactions have finished, and fails if a record was not
+   created.
 
-Needs the connection `imiconnect_default`. Trigger the DAG with another `path` to send a file of your own;
-a path on object storage works too, `s3://aws_default@bucket/customers.jsonl` for instance.
+Requires the connection `imiconnect_default`. Trigger the DAG with another `path` to send your own file;
+a path in object storage works too, for example `s3://aws_default@bucket/customers.jsonl`.
 """
 
 from pathlib import Path
@@ -32,12 +32,12 @@ def imiconnect_from_file() -> None:
     submit = IMIconnectCreateAppProfileOperator(
         task_id="submit",
         path="{{ params.path }}",
-        # The app is the connection's extra "app_id"; to choose another one: app_id="a_636035705699961900"
+        # The app defaults to "app_id" in the connection's extra; to choose another: app_id="a_636035705699961900"
     )
     IMIconnectProfileStatusSensor(
         task_id="wait",
         transids=submit.output,
-        deferrable=True,  # waits in the triggerer and holds no worker slot, however many transactions there are
+        deferrable=True,  # waits in the triggerer and occupies no worker slot, however many transactions there are
         poke_interval=5,
         timeout=60 * 60,
     )

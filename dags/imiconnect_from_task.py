@@ -1,11 +1,11 @@
 """
-### What a task has found becomes app profiles in IMIconnect.
+### Create app profiles in IMIconnect from the records that a task returns.
 
-1. **new_users** stands for a query of your warehouse: it returns one record for each new user of the app.
-2. **submit** sends the records to IMIconnect; **wait** waits until every profile exists.
-3. **report** says how many were created. An alert or a next step of yours goes here.
+1. **new_users** stands for a query of your data warehouse: it returns one record per new user of the app.
+2. **submit** sends the records to IMIconnect; **wait** waits until all profiles exist.
+3. **report** says how many were created. Replace it with your own alert or next step.
 
-Needs the connection `imiconnect_default`.
+Requires the connection `imiconnect_default`.
 """
 
 from datetime import datetime, timezone
@@ -17,9 +17,9 @@ from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
 
 
-@task
+@task(show_return_value_in_logs=False)  # personal data belong in no log
 def new_users() -> list[dict[str, Any]]:
-    """Return a record for each row; its attributes may be text, numbers, booleans or dates."""
+    """Return one record per row; its attributes may be text, numbers, booleans or dates."""
     opened = datetime(2026, 1, 5, 8, 15, tzinfo=timezone.utc)
     rows = [("CRN-5001", "phone-1", True, 87), ("CRN-5002", "phone-2", False, 41), ("CRN-5003", "tablet", True, 9)]
     device = {"status": 1, "connectStatus": True, "channel": "rt", "last_opened": opened}
@@ -35,7 +35,7 @@ def new_users() -> list[dict[str, Any]]:
 
 @task
 def report(outcome: dict[str, Any]) -> str:
-    """Say how it went."""
+    """Summarise the outcome."""
     return f"{outcome['succeeded']} of {outcome['records']} profiles were created"
 
 

@@ -1,7 +1,7 @@
 """
-Show the package at work: a real Airflow submits 250 sample profiles to a local simulator of IMIconnect.
+Show the package at work: a real Airflow submits 250 sample profiles to a local IMIconnect simulator.
 
-Everything stays on this machine, and in .demo/ of the project. Run it with ``make demo``.
+Everything stays on this machine, in the project's .demo/ folder. Run it with ``make demo``.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ SAMPLE = local.DAGS / "data" / "in_app_250.csv"
 DAG_ID = "imiconnect_from_file"
 APP_ID = "a_636035705699961900"
 STORY = f"""\
-A real Airflow submits {SAMPLE.relative_to(local.PROJECT)} to a simulator of IMIconnect.
-Nothing leaves this machine; everything is kept in .demo/ of this folder.
+A real Airflow submits {SAMPLE.relative_to(local.PROJECT)} to an IMIconnect simulator.
+Nothing leaves this machine; all files are kept in .demo/ in this folder.
 """
 WHERE_TO_LOOK = """
 Where to look next
   README.md                      how to point the DAG at your own tenant
-  dags/imiconnect_from_file.py   the DAG that has just run: copy it
-  dags/imiconnect_from_task.py   the same for records that a task returns
+  dags/imiconnect_from_file.py   the DAG that has just run, for you to copy
+  dags/imiconnect_from_task.py   the same for records returned by a task
   make ui                        this Airflow and the simulator in your browser
-  .demo/demo.log                 what Airflow logged meanwhile"""
+  .demo/demo.log                 the log of this Airflow"""
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Line:
     simulator: int
 
     def __str__(self) -> str:
-        """Write it, with the disagreement where there is one."""
+        """Return the line, with the discrepancy if there is one."""
         mark = "" if self.airflow == self.simulator else f"   <- but the simulator counts {self.simulator}"
         return f"  {self.label:<28}{self.airflow:>6}{mark}"
 
 
 def run(terminal: TextIO) -> bool:
-    """Run the example DAG against the simulator and say how it went."""
+    """Run the example DAG against the simulator and report the result."""
     print(STORY, file=terminal)
     print("1. Starting the simulator and an empty Airflow ...", file=terminal)
     shutil.rmtree(HOME, ignore_errors=True)
@@ -61,7 +61,7 @@ def run(terminal: TextIO) -> bool:
         os.environ[local.CONNECTION_VARIABLE] = simulator.connection
         local.prepare_database()
         dag = local.load_dags()[DAG_ID]
-        dag.task_dict["wait"].poke_interval = 1  # the simulator is quicker than the service
+        dag.task_dict["wait"].poke_interval = 1  # the simulator is faster than the service
         print(f"2. Running {DAG_ID}: submit, then wait until every profile exists ...", file=terminal)
         outcome = local.run_dag(dag)
         if outcome.state != "success":
@@ -82,13 +82,13 @@ def report(outcome: local.Outcome, simulator: Simulator, terminal: TextIO) -> bo
         Line("accepted", submitted["accepted"], held),
         Line("created", waited["succeeded"], held),
         Line("failed", waited["failed"], in_file - held),
-        Line("create calls", len(submitted["transids"]), calls["create"]),
+        Line("create requests", len(submitted["transids"]), calls["create"]),
     ]
     print("3. Done.\n", file=terminal)
     print(*lines, sep="\n", file=terminal)
-    print(f"  {'status calls':<28}{calls['status']:>6}", file=terminal)
-    print(f"  {'held by the simulator':<28}{held:>6}", file=terminal)
-    print(f"  {'seconds, first to last call':<28}{seconds:>6.1f}", file=terminal)
+    print(f"  {'status requests':<28}{calls['status']:>6}", file=terminal)
+    print(f"  {'profiles in the simulator':<28}{held:>6}", file=terminal)
+    print(f"  {'seconds, first to last':<28}{seconds:>6.1f}", file=terminal)
     if any(line.airflow != line.simulator for line in lines):
         print("\nThe demo failed: Airflow and the simulator disagree, see above.", file=terminal)
         return False
@@ -104,10 +104,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=terminal)
         return 130
-    except Exception as error:  # noqa: BLE001 - whatever it was, the reader needs the cause and the log, not a traceback
+    except Exception as error:  # noqa: BLE001 - whatever happened, the user needs the cause and the log, not a traceback
         traceback.print_exc()
         print(f"\n{local.last_lines(LOG)}\n\nThe demo failed: {error}", file=terminal)
-        print("The lines above are the end of .demo/demo.log, which tells the rest.", file=terminal)
+        print("The lines above are the end of .demo/demo.log; the rest is there.", file=terminal)
         return 1
 
 

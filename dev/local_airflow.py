@@ -1,9 +1,9 @@
 """
-A private Airflow for the demo, the pages and the tests.
+A private Airflow for the demo, the web UI and the tests.
 
-Nothing of an Airflow that the user may have is read, and nothing outside the given home is written.
+It reads nothing from the user's own Airflow, and writes nothing outside the given home.
 """
-# ruff: noqa: PLC0415 - Airflow reads its settings when it is imported, which must come after isolate()
+# ruff: noqa: PLC0415 - Airflow reads its settings on import, which must come after isolate()
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ CONNECTION_VARIABLE = f"AIRFLOW_CONN_{CONN_ID.upper()}"
 
 
 class DemoError(Exception):
-    """What went wrong, in words for the person at the keyboard."""
+    """What went wrong, in a message for the user."""
 
 
 def isolate(home: Path, settings: dict[str, str] | None = None) -> None:
     """
-    Point this process, and all that it starts, at a private Airflow. Call it before the first ``import airflow``.
+    Point this process and its children at a private Airflow. Call it before the first ``import airflow``.
 
-    :param home: its AIRFLOW_HOME; made when it is missing
+    :param home: its AIRFLOW_HOME; created if missing
     :param settings: further environment variables, AIRFLOW__SECTION__KEY
     """
     for name in list(os.environ):
@@ -50,7 +50,7 @@ def isolate(home: Path, settings: dict[str, str] | None = None) -> None:
 
 
 def divert_chatter(log: Path) -> TextIO:
-    """Send all that this process prints from now on to a file; return the terminal."""
+    """Redirect everything that this process prints to a file; return the terminal."""
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(1), "w", buffering=1)
     with log.open("wb") as file:
@@ -60,20 +60,20 @@ def divert_chatter(log: Path) -> TextIO:
 
 
 def last_lines(log: Path, count: int = 25) -> str:
-    """Return the end of a log."""
+    """Return the last lines of a log."""
     sys.stderr.flush()
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
 
 
 def prepare_database() -> None:
-    """Make the tables, or bring an older home's tables up to date."""
+    """Create the tables, or migrate those of an older home."""
     from airflow.utils.db import initdb
 
     initdb()
 
 
 def store_connection(connection: str) -> None:
-    """Keep the connection to the simulator in Airflow's database, where the Connections page shows it."""
+    """Store the connection to the simulator in Airflow's database, where the Connections page shows it."""
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
     from sqlalchemy import delete
@@ -88,7 +88,7 @@ def store_connection(connection: str) -> None:
 
 
 def load_dags(folder: Path = DAGS) -> dict[str, DAG]:
-    """Load and store the DAGs of a folder, as the DAG processor would; return them by id."""
+    """Load and store the DAGs in a folder, as the DAG processor would; return them by id."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
     try:
@@ -108,7 +108,7 @@ def load_dags(folder: Path = DAGS) -> dict[str, DAG]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a DAG run ended: its state, its tasks' states, and what they returned."""
+    """The outcome of a DAG run: its state, its tasks' states, and the values they returned."""
 
     state: str
     tasks: dict[str, str]

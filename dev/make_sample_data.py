@@ -1,6 +1,6 @@
-"""Make the sample files of dags/data: app profiles of people and devices that do not exist.
+"""Generate the sample files in dags/data: app profiles of fictitious people and devices.
 
-Run it after a change here: .venv/bin/python dev/make_sample_data.py. It always makes the same files.
+Run it after a change here: .venv/bin/python dev/make_sample_data.py. The output is deterministic.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ PHONES = (
 
 
 def plain_time(number: int) -> str:
-    """Write a time as Facebook, Twitter and In-App profiles do."""
+    """Return a time in the format of Facebook, Twitter and In-App profiles."""
     return f"{START + timedelta(minutes=17 * number):%Y-%m-%d %H:%M:%S}"
 
 
 def iso_time(number: int) -> str:
-    """Write a time as WeChat profiles do, with milliseconds and Z."""
+    """Return a time in the format of WeChat profiles, with milliseconds and Z."""
     return f"{START + timedelta(minutes=17 * number):%Y-%m-%dT%H:%M:%S}.{number % 1000:03d}Z"
 
 
 def facebook(number: int) -> Attributes:
-    """Return what IMIconnect keeps of a Facebook user."""
+    """Return the attributes of a Facebook user."""
     name = PEOPLE[number % len(PEOPLE)]
     *_, locale, timezone_hours = CITIES[number % len(CITIES)]
     return {
@@ -67,7 +67,7 @@ def facebook(number: int) -> Attributes:
 
 
 def twitter(number: int) -> Attributes:
-    """Return what IMIconnect keeps of a Twitter user."""
+    """Return the attributes of a Twitter user."""
     name = PEOPLE[number % len(PEOPLE)]
     city, _, country, *_, timezone_hours = CITIES[number % len(CITIES)]
     return {
@@ -86,7 +86,7 @@ def twitter(number: int) -> Attributes:
 
 
 def wechat(number: int) -> Attributes:
-    """Return what IMIconnect keeps of a WeChat user."""
+    """Return the attributes of a WeChat user."""
     city, province, country, language, *_ = CITIES[number % len(CITIES)]
     return {
         "customerId": f"WC-{number}",
@@ -105,17 +105,17 @@ def wechat(number: int) -> Attributes:
 
 
 def in_app(number: int) -> Attributes:
-    """Return what IMIconnect keeps of a user of a mobile app."""
+    """Return the attributes of a mobile app's user."""
     return device(f"IA-{number}", number)
 
 
 def push(number: int) -> Attributes:
-    """Return what IMIconnect keeps of a device that takes push messages: the same as In-App."""
+    """Return the attributes of a device that receives push messages: the same as In-App."""
     return device(f"PU-{number}", number)
 
 
 def device(customer_id: str, number: int) -> Attributes:
-    """Return what In-App and Push profiles have in common: a user, and the device in that user's hand."""
+    """Return the attributes that In-App and Push profiles share: a user and that user's device."""
     first_name = PEOPLE[number % len(PEOPLE)].split()[0].lower()
     city, _, country, language, _, timezone_hours = CITIES[number % len(CITIES)]
     make, model, system, version = PHONES[number % len(PHONES)]
@@ -182,17 +182,17 @@ def records(make_attributes: Callable[[int], Attributes], numbers: Iterable[int]
 
 
 def as_json(rows: list[Record]) -> str:
-    """Write records in the envelope in which the service takes them."""
+    """Return records as JSON, in the envelope that the service expects."""
     return json.dumps({"Records": rows}, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_json_lines(rows: list[Record]) -> str:
-    """Write one record a line."""
+    """Return one record per line."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def as_csv(rows: list[Record]) -> str:
-    """Write a table: the column customerId is the record's id, the other columns are its attributes."""
+    """Return a table: the column customerId is the record's id, the other columns are its attributes."""
     attributes = [row["Attributes"] for row in rows]
     others = [name for name in attributes[0] if name != "customerId"]
     text = io.StringIO()
@@ -203,7 +203,7 @@ def as_csv(rows: list[Record]) -> str:
 
 
 def sample_files() -> dict[str, str]:
-    """Return every sample file's name and text."""
+    """Return all sample files: name -> text."""
     channels = {
         "facebook": records(facebook, range(1001, 1006)),
         "twitter": records(twitter, range(1001, 1005)),
@@ -220,7 +220,7 @@ def sample_files() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write every sample file."""
+    """Write all sample files."""
     DATA.mkdir(parents=True, exist_ok=True)
     for name, text in sample_files().items():
         (DATA / name).write_text(text, encoding="utf-8", newline="")

@@ -1,7 +1,7 @@
 """
-The whole Airflow with its pages, and the simulator of IMIconnect beside it, until Ctrl-C. Run it with ``make ui``.
+A complete Airflow with its web UI, and the IMIconnect simulator, until Ctrl-C. Run it with ``make ui``.
 
-Both listen on 127.0.0.1 only, for which reason nobody has to log in. PORT and SIMULATOR_PORT choose other ports.
+Both listen on 127.0.0.1 only, so there is no login. PORT and SIMULATOR_PORT choose other ports.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HOST = "127.0.0.1"
 HOME = Path(os.environ.get("UI_HOME") or local.PROJECT / ".demo" / "ui")
 LOG = HOME / "ui.log"
 APP_ID = "a_636035705699961900"
-PARTS = {  # without their own log servers, which would listen on every address
+PARTS = {  # without their log servers, which would listen on all addresses
     "api-server": (),
     "scheduler": ("--skip-serve-logs",),
     "dag-processor": (),
@@ -46,7 +46,7 @@ STOP_TIMEOUT = 15
 
 @dataclass(frozen=True)
 class Part:
-    """A process of Airflow that this script has started, the leader of a process group of its own."""
+    """An Airflow process started by this script, the leader of its own process group."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -54,23 +54,23 @@ class Part:
 
 
 def port_from(variable: str, default: int) -> int:
-    """Return a port that the user chose or the default, and make sure that it is free."""
+    """Return the port that the user chose, or the default, after checking that it is free."""
     text = os.environ.get(variable) or str(default)
     if not text.isdigit() or not 0 < int(text) < 1 << 16:
-        raise local.DemoError(f"{variable}={text} is no port: give a number from 1 to 65535.")
+        raise local.DemoError(f"{variable}={text} is not a port: use a number from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, int(text)))
         except OSError as error:
             raise local.DemoError(
-                f"Port {text} cannot be used ({error.strerror}). Choose another one: make ui {variable}={int(text) + 1}"
+                f"Port {text} is unavailable ({error.strerror}). Choose another one: make ui {variable}={int(text) + 1}"
             ) from None
     return int(text)
 
 
 def airflow_settings(port: int) -> dict[str, str]:
-    """Return the settings by which this Airflow differs from a plain one."""
+    """Return the settings in which this Airflow differs from the defaults."""
     url = f"http://{HOST}:{port}"
     return {
         "AIRFLOW__API__HOST": HOST,
@@ -82,12 +82,12 @@ def airflow_settings(port: int) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # the end of a task may be noticed only so much later
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # a task's end may be noticed only this much later
     }
 
 
 def secret_settings() -> dict[str, str]:
-    """Return the secrets that the parts share; made once, for the database holds what one of them has encrypted."""
+    """Return the secrets that the parts share; generated once, because the database contains encrypted values."""
     file = HOME / "secrets.json"
     if not file.exists():
         HOME.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def secret_settings() -> dict[str, str]:
 
 @contextmanager
 def started_parts() -> Iterator[list[Part]]:
-    """Start every part of Airflow, and end each of them at the end, whatever happens."""
+    """Start all parts of Airflow, and stop them at the end, whatever happens."""
     parts: list[Part] = []
     try:
         for name, options in PARTS.items():
@@ -120,9 +120,9 @@ def started_parts() -> Iterator[list[Part]]:
 
 
 def stop(parts: list[Part]) -> None:
-    """End the parts: ask first, and kill the process group of one that does not go."""
+    """Stop the parts: terminate them, then kill what is left of their process groups."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave a part behind
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave a part running
     for part in parts:
         if part.process.poll() is None:
             part.process.terminate()
@@ -134,26 +134,26 @@ def stop(parts: list[Part]) -> None:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of the group that a part led: workers that outlive it, and itself when it hangs."""
+    """Kill what is left of a part's process group: workers that outlive it, or the part itself if it hangs."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # nobody is left; macOS says it the second way
+    except (ProcessLookupError, PermissionError):  # no process is left; macOS raises the second one
         return
     process.wait()
 
 
 def check_alive(parts: list[Part]) -> None:
-    """Complain when a part has ended by itself."""
+    """Raise an error if a part has exited by itself."""
     for part in parts:
         if part.process.poll() is not None:
             raise local.DemoError(
-                f"Airflow's {part.name} has ended with status {part.process.returncode}; the end of its log:\n\n"
+                f"Airflow's {part.name} has exited with status {part.process.returncode}; the end of its log:\n\n"
                 f"{local.last_lines(part.log)}"
             )
 
 
 def ask(url: str) -> dict[str, Any]:
-    """Return the JSON at a URL of the local Airflow, or nothing while it cannot answer."""
+    """Return the JSON at a URL of the local Airflow, or {} while it does not respond."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=5) as answer:
@@ -163,7 +163,7 @@ def ask(url: str) -> dict[str, Any]:
 
 
 def is_ready(url: str) -> bool:
-    """Tell whether every part is healthy and the example DAGs can be seen."""
+    """Return whether all parts are healthy and the example DAGs are listed."""
     health = ask(f"{url}/api/v2/monitor/health")
     parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
     if not all((health.get(part) or {}).get("status") == "healthy" for part in parts):
@@ -172,7 +172,7 @@ def is_ready(url: str) -> bool:
 
 
 def wait_until_ready(url: str, parts: list[Part]) -> None:
-    """Wait until the pages really work."""
+    """Wait until the web UI really works."""
     deadline = time.monotonic() + START_TIMEOUT
     while not is_ready(url):
         check_alive(parts)
@@ -182,19 +182,19 @@ def wait_until_ready(url: str, parts: list[Part]) -> None:
 
 
 def welcome(url: str, simulator_url: str) -> str:
-    """Say where everything is."""
+    """Return the text that says where everything is."""
     return f"""
-  Airflow      {url}   no login is needed
+  Airflow      {url}   no login needed
                Dags > imiconnect_from_file > Trigger
   Connection   {url}/connections   {local.CONN_ID} points at the simulator
-  IMIconnect   {simulator_url}   the simulator: the calls that came, the profiles that it holds
+  IMIconnect   {simulator_url}   the simulator: its requests and profiles
   Logs         {HOME}/*.log
 
-Ctrl-C ends it."""
+Press Ctrl-C to stop."""
 
 
 def serve(port: int, simulator_port: int, terminal: TextIO) -> NoReturn:
-    """Run Airflow and the simulator until somebody ends this process."""
+    """Run Airflow and the simulator until this process is interrupted."""
     local.isolate(HOME, airflow_settings(port) | secret_settings())
     url = f"http://{HOST}:{port}"
     with Simulator(apps=(APP_ID,), port=simulator_port, latency=0.1, queue_time=10) as simulator:
@@ -216,18 +216,18 @@ def main() -> int:
     try:
         port, simulator_port = port_from("PORT", 8080), port_from("SIMULATOR_PORT", 8085)
         if port == simulator_port:
-            raise local.DemoError("PORT and SIMULATOR_PORT must be two different ports.")  # noqa: TRY301 - told below
-        print("Starting Airflow and the simulator of IMIconnect; this takes about half a minute ...", file=terminal)
+            raise local.DemoError("PORT and SIMULATOR_PORT must be two different ports.")  # noqa: TRY301 - reported below
+        print("Starting Airflow and the IMIconnect simulator; this takes about half a minute ...", file=terminal)
         serve(port, simulator_port, terminal)
     except KeyboardInterrupt:
         print("\nStopped.", file=terminal)
         return 0
     except local.DemoError as error:
         print(f"error: {error}", file=terminal)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the reader needs the cause and the log, not a traceback
+    except Exception as error:  # noqa: BLE001 - whatever happened, the user needs the cause and the log, not a traceback
         traceback.print_exc()
         print(f"{local.last_lines(LOG)}\n\nerror: {error}\nThe lines above are the end of {LOG}.", file=terminal)
-        print(f"A home from another version of Airflow can be removed: rm -r '{HOME}'", file=terminal)
+        print(f"If another version of Airflow created its home, remove it: rm -r '{HOME}'", file=terminal)
     return 1
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Make or renew .venv: Airflow, this package (editable) and the tools that check it, in the versions of constraints.txt.
-# Installs nothing when .venv is up to date. Called by make; PYTHON=... chooses the Python.
-# With --find-python it only prints the Python that it would take, or says why there is none.
+# Create or renew .venv: Airflow, this package (editable) and the development tools, in the versions of constraints.txt.
+# Installs nothing if .venv is up to date. Called by make; PYTHON=... chooses the Python.
+# With --find-python it only prints the Python that it would use, or explains why none is suitable.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -18,15 +18,15 @@ is_supported() { case "$1" in 3.10 | 3.11 | 3.12 | 3.13) true ;; *) false ;; esa
 can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 explain_missing_venv() {
-    die "$1 (Python $2) cannot make a virtual environment: its modules venv and ensurepip are missing." \
+    die "$1 (Python $2) cannot create a virtual environment: its modules venv and ensurepip are missing." \
         "Debian and Ubuntu: apt-get install python$2-venv" \
-        "Elsewhere: install a Python that has them, or name another one: make PYTHON=/path/to/python3.12"
+        "Elsewhere: install a Python that has them, or choose another one: make PYTHON=/path/to/python3.12"
 }
 
-# Sets PYTHON to the first Python that will do, or says what is wrong.
+# Sets PYTHON to the first suitable Python, or reports what is wrong.
 choose_python() {
     if [ -n "${PYTHON:-}" ]; then
-        version=$(ask_version "$PYTHON") || die "PYTHON=$PYTHON does not run." "Name one of $SUPPORTED."
+        version=$(ask_version "$PYTHON") || die "PYTHON=$PYTHON does not run." "Choose one of $SUPPORTED."
         is_supported "$version" || die "PYTHON=$PYTHON is Python $version; this project needs $SUPPORTED."
         can_make_venv "$PYTHON" || explain_missing_venv "$PYTHON" "$version"
         return
@@ -41,16 +41,16 @@ choose_python() {
     done
     # shellcheck disable=SC2086  # two words, a name and a version
     [ -z "$without_venv" ] || explain_missing_venv $without_venv
-    die "this project needs $SUPPORTED, and none was found." "On the PATH:${found:- no python3 at all}" \
-        "Install one, or name it: make PYTHON=/path/to/python3.12"
+    die "this project needs $SUPPORTED, but none was found." "On the PATH:${found:- no python3 at all}" \
+        "Install one, or point to one: make PYTHON=/path/to/python3.12"
 }
 
-# What .venv was made from: another place or changed requirements make it out of date.
+# What .venv was built from: if the folder or the requirements change, it is out of date.
 fingerprint() {
     pwd -P
     cksum pyproject.toml constraints.txt airflow_imiconnect/__init__.py dev/venv.sh
 }
-# A copied or moved folder, a Python that was removed, an install that was interrupted: nothing in .venv can be trusted.
+# After a copied or moved folder, a removed Python or an interrupted installation, nothing in .venv can be trusted.
 is_whole() { [ -f "$STAMP" ] && [ "$(head -n 1 "$STAMP")" = "$(pwd -P)" ] && [ -n "$(version_of "$VENV/bin/python")" ]; }
 is_chosen_python() { [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$(version_of "$VENV/bin/python")" ]; }
 
@@ -63,7 +63,7 @@ if is_whole && is_chosen_python; then
     say "Renewing .venv: pyproject.toml or constraints.txt has changed ..."
 else
     choose_python
-    say "Making .venv with $PYTHON (Python $(version_of "$PYTHON")): Airflow, this package and its tools."
+    say "Creating .venv with $PYTHON (Python $(version_of "$PYTHON")): Airflow, this package and its tools."
     say "The first time takes a minute or two, longer on a slow network ..."
     "$PYTHON" -m venv --clear "$VENV"
 fi
@@ -71,6 +71,6 @@ started=$(date +%s)
 rm -f "$STAMP"
 pip install -qq --constraint constraints.txt --upgrade pip  # dependency groups need pip 25.1
 pip install -qq --constraint constraints.txt --editable . --group dev ||
-    die "the installation failed; pip's own words stand above." "Mend the cause and run the same command again."
+    die "the installation failed; see pip's output above." "Fix the cause and run the same command again."
 say "$wanted" >"$STAMP"
 say "Ready after $(($(date +%s) - started)) s."

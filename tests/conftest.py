@@ -5,20 +5,27 @@ Airflow reads its settings when it is imported first, so they are made here, bef
 """
 
 import functools
+import os
 import shutil
-import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+import local_airflow
 import pytest
 from packaging.version import Version
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dev"))
-sys.path.insert(0, str(Path(__file__).resolve().parent / "kill"))  # its headless Airflow serves other tests, too
-
-import local_airflow
-
+pytest_plugins = ["support.fixtures"]
+COSTLY = {
+    "tests/browser/test_pages.py",
+    "tests/dags/test_composed_dags.py",
+    "tests/dags/test_example_dags.py",
+    "tests/dags/test_parsing_is_inert.py",
+    "tests/dags/test_serialisation.py",
+    "tests/kill/test_dead_triggerer.py",
+    "tests/kill/test_kill.py",
+    "tests/tasks/test_storage.py",
+}
 HOME = Path(tempfile.mkdtemp(prefix="airflow-imiconnect-"))
 local_airflow.isolate(HOME)
 
@@ -33,6 +40,25 @@ def pytest_configure(config):
     if Version(version("anyio")) < Version("4.16"):  # a call cancelled while it connects: its socket waits for the gc
         ignored = r"ignore:Exception ignored.*(socket|_SelectorTransport):pytest.PytestUnraisableExceptionWarning"
         config.addinivalue_line("filterwarnings", ignored)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Run one process more than there are cores: most tests wait for sockets and processes."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let a test run wherever there is room, and keep the modules whole whose fixtures cost much."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where tests run in several processes
+
+    class ByCost(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            module = nodeid.partition("::")[0]
+            return module if module in COSTLY else nodeid
+
+    return ByCost(config, log)
 
 
 def pytest_unconfigure():

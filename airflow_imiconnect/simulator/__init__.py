@@ -1,8 +1,8 @@
 """
-A local IMIconnect, for demos, tests and the tests of your own DAGs.
+A local IMIconnect for demos, for tests, and for the tests of your own DAGs.
 
-It keeps the documented rules of *create app profiles* and *get profile status*, holds everything in memory, and
-shows on a web page what it holds. It shares no code with the rest of the package, so that a misreading of the
+It implements the documented rules of *create app profiles* and *get profile status*, keeps everything in memory, and
+shows its contents on a web page. It shares no code with the rest of the package, so that a misreading of the
 service's documentation is not made twice.
 
     from airflow_imiconnect.simulator import Simulator

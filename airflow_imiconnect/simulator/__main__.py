@@ -21,20 +21,20 @@ BAD_USAGE = 2
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports a usage error in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_USAGE, f"{self.prog}: {message}\n")
 
 
 def _fault(text: str) -> tuple[tuple[str, int], Fault]:
-    """Read ``3=7006`` or ``status:2=down:5``."""
+    """Parse ``3=7006`` or ``status:2=down:5``."""
     call, equals, fault = text.partition("=")
     kind, colon, number = call.rpartition(":")
     kind = kind if colon else "create"
     if not equals or kind not in CALL_KINDS or not number.isdecimal() or int(number) < 1:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no plan: write a call and a fault, like 3=7006 or status:2=down:5"
+            f"{text!r} is not a REQUEST=KIND pair: write a request and a fault, such as 3=7006 or status:2=down:5"
         )
     try:
         return (kind, int(number)), Fault.parse(fault)
@@ -46,14 +46,14 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def _whole_number(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
 def _queue_time(text: str) -> float | None:
@@ -61,70 +61,70 @@ def _queue_time(text: str) -> float | None:
 
 
 def _fault_help() -> str:
-    lines = ["kinds of faults (with a parameter after a colon, like down:5):"]
+    lines = ["kinds of fault (write the parameter after a colon, as in down:5):"]
     for name, kind in KINDS.items():
         form = f"{name}[:{kind.unit.upper()}]" if kind.unit else name
-        usual = f" ({kind.default:g})" if isinstance(kind.default, float) else ""
-        lines.append(f"  {form:<22}{kind.about}{usual}")
-    lines.append(f"  {'7006, 7020, ...':<22}an answer with this code; nothing was processed")
+        default = f" ({kind.default:g})" if isinstance(kind.default, float) else ""
+        lines.append(f"  {form:<22}{kind.about}{default}")
+    lines.append(f"  {'7006, 7020, ...':<22}a response with this code; nothing is processed")
     return "\n".join(lines)
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
+    """Return the command line's parser."""
     parser = _Parser(
         prog="python -m airflow_imiconnect.simulator",
         usage="%(prog)s [options]",
-        description="A local IMIconnect to try things out on: it creates app profiles and tells their status.",
+        description="A local IMIconnect to experiment with: it creates app profiles and reports their status.",
         epilog=_fault_help(),
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=110),
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="the loopback address to serve on (%(default)s); there is no TLS")
-    add("--port", type=_whole_number, default=DEFAULT_PORT, help="the port (%(default)s); 0 takes a free one")
-    add("--key", default=DEFAULT_KEY, help="the profile key that calls must bear (%(default)s)")
-    add("--app", action="append", metavar="ID", help="an app that exists; repeat it for more (some demo apps)")
-    add("--latency", type=_number, default=0.0, metavar="SECONDS", help="how long an answer takes (%(default)g)")
+    add("--port", type=_whole_number, default=DEFAULT_PORT, help="the port (%(default)s); 0 picks a free one")
+    add("--key", default=DEFAULT_KEY, help="the profile key that requests must carry (%(default)s)")
+    add("--app", action="append", metavar="ID", help="the id of an existing app; repeatable (default: some demo apps)")
+    add("--latency", type=_number, default=0.0, metavar="SECONDS", help="how long a response takes (%(default)g)")
     add(
         "--queue-time",
         type=_queue_time,
         default=2.0,
         metavar="SECONDS",
-        help="how long a create is queued (%(default)g); none creates the profiles at once",
+        help="how long a create stays queued (%(default)g); none creates the profiles at once",
     )
-    add("--rate", type=_number, metavar="CALLS", help="calls a second; beyond it they are answered 7020 (no limit)")
+    add("--rate", type=_number, metavar="N", help="requests per second; those above it get 7020 (default: no limit)")
     add(
         "--fault",
         type=_fault,
         action="append",
         default=[],
-        metavar="CALL=KIND",
+        metavar="REQUEST=KIND",
         help="what goes wrong: 3=7006 for the third create, status:2=http_502_html for the second status; repeatable",
     )
     add(
         "--shape",
         choices=("results", "seed"),
         default="results",
-        help="the answer to a queued create: with a result for each record, or with the transid only (%(default)s)",
+        help="the response to a queued create: one result per record, or only the transid (%(default)s)",
     )
-    add("--strict", action="store_true", help="refuse an empty status, and ask for Twitter's tokens")
-    add("--whole-call", action="store_true", help="a record of bad content refuses its whole call")
+    add("--strict", action="store_true", help="refuse an empty status, and require Twitter's tokens")
+    add("--whole-call", action="store_true", help="refuse the whole request if the content of one record is invalid")
     return parser  # fmt: skip
 
 
 def welcome(sim: Simulator) -> str:
-    """Return what to say when it serves."""
+    """Return the text to print once the simulator is running."""
     return textwrap.dedent(f"""\
         IMIconnect simulator: {sim.url}
-        What it holds:        {sim.url}/ (open it in your browser)
+        Its contents:         {sim.url}/ (open it in your browser)
         Apps:                 {", ".join(sim.apps)}
         Point Airflow at it:
           export AIRFLOW_CONN_IMICONNECT_DEFAULT={shlex.quote(sim.connection)}
-        Ctrl-C stops it; nothing is kept.""")
+        Press Ctrl-C to stop it; nothing is saved.""")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve; return the exit status: 0 after Ctrl-C or SIGTERM, 1 where the port cannot be had, 2 for a bad option."""
+    """Serve; return the exit status: 0 after Ctrl-C or SIGTERM, 1 if the port is unavailable, 2 for a bad option."""
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         sim.start()
     except OSError as error:
-        print(f"{parser.prog}: {sim.host}:{sim.port} cannot be served on: {error.strerror}", file=sys.stderr)
+        print(f"{parser.prog}: cannot listen on {sim.host}:{sim.port}: {error.strerror}", file=sys.stderr)
         return PORT_TAKEN
     with sim:
         print(welcome(sim), flush=True)

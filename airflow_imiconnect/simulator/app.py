@@ -1,4 +1,4 @@
-"""The routes. The API's answers are decided behind them; here a request becomes values and an outcome a response."""
+"""The routes: they turn a request into values and an outcome into a response. The gateway decides the outcome."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def create_app(gateway: Gateway, wire: Wire, *, latency: float, page: Page) -> F
     """
     Return the application: create and status, a page for people, and ``/healthz``.
 
-    Update, get and delete are not simulated: a known path with another method is answered HTTP 405, other paths 404.
+    Update, get and delete are not simulated: a known path with another method gets HTTP 405, any other path 404.
 
-    :param latency: seconds that each API call waits for its answer
-    :param page: writes the page
+    :param latency: seconds to wait before each API response
+    :param page: renders the page
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -38,7 +38,7 @@ def create_app(gateway: Gateway, wire: Wire, *, latency: float, page: Page) -> F
         try:
             body = await request.body()
         except ClientDisconnect:
-            return Unfinished()  # it never arrived
+            return Unfinished()  # the request never arrived in full
         return await answer(gateway.create(request.headers.get("key"), app_id, body))
 
     @app.get(BASE + "/profile/status/{transid}")

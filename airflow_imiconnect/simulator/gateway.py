@@ -1,4 +1,4 @@
-"""The desk in front of the service: numbers each call, looks up its fault, and writes down what happened."""
+"""In front of the service: numbers each request, looks up its fault, and records what happened."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CallKind = Literal["create", "status"]
 @dataclass(frozen=True, slots=True)
 class Call:
     """
-    One call that arrived.
+    One request that arrived.
 
     ``number`` counts from 1 within its kind; ``time`` is in seconds since 1970; ``digest`` is the SHA-256 of the body
-    in hex. ``transid`` is the one given out (create; None where nothing was accepted) or asked for (status); ``app_id``
-    is None for status. ``http_status`` and ``code`` are what the client can see: None where no answer starts, or where
-    no code can be read. ``accepted`` says that the service took the records, even when its answer was lost; a status
-    call, which brings none, is never accepted. ``fault`` is the kind of the fault planned for it, or None.
+    in hex. ``transid`` is the one issued (create; None if nothing was accepted) or requested (status); ``app_id`` is
+    None for status. ``http_status`` and ``code`` are what the client can see: None if no response starts or no code
+    can be read. ``accepted`` means that the service took the records, even if its response was lost; a status request
+    carries none and is never accepted. ``fault`` is the kind of the fault planned for it, or None.
     """
 
     number: int
@@ -40,14 +40,14 @@ class Call:
 
 
 class Outcome(NamedTuple):
-    """What to send back: the service's answer, unless a fault comes between."""
+    """What to send back: the service's response, unless a fault intervenes."""
 
     answer: Answer
     fault: Fault | None
 
 
 class Gateway:
-    """Takes each call in one step, so that numbers, books and the order of acceptance always agree."""
+    """Handles each request in one step, so that numbers, records of calls and the order of acceptance always agree."""
 
     def __init__(self, service: Service, faults: Faults | None = None) -> None:
         self.service = service
@@ -56,11 +56,11 @@ class Gateway:
         self._numbers: dict[CallKind, int] = {"create": 0, "status": 0}
 
     def create(self, key: str | None, app_id: str, body: bytes) -> Outcome:
-        """Take a create call."""
+        """Handle a create request."""
         return self._take("create", lambda: self.service.create(key, app_id, body), app_id=app_id, body=body)
 
     def status(self, key: str | None, transid: str) -> Outcome:
-        """Take a status call."""
+        """Handle a status request."""
         return self._take("status", lambda: self.service.status(key, transid), transid=transid)
 
     def _take(
@@ -96,12 +96,12 @@ class Gateway:
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """All calls in the order of arrival."""
+        """All requests in order of arrival."""
         with self.service.lock:
             return tuple(self._calls)
 
 
 def _unjudged(fault: Fault) -> Answer:
-    """Return the answer to a call that never reached the service."""
+    """Return the response to a request that never reached the service."""
     code = fault.kind if fault.is_code else "7016"
     return Answer({"code": code, "description": rules.describe(code)})

@@ -1,4 +1,4 @@
-"""The page that shows a person what the simulator holds."""
+"""The web page that shows the simulator's contents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RELOAD_SECONDS = 5
 
 
 class ProfileRow(NamedTuple):
-    """A profile as the page shows it; of its attributes only these two."""
+    """A profile as the page shows it, with only two of its attributes: channel and status."""
 
     customer_id: str
     device_id: str
@@ -30,7 +30,7 @@ class ProfileRow(NamedTuple):
 
 
 class AppView(NamedTuple):
-    """An app: how many profiles it has, and the latest."""
+    """An app: its number of profiles, and the latest ones."""
 
     app_id: str
     total: int
@@ -38,7 +38,7 @@ class AppView(NamedTuple):
 
 
 class TransactionRow(NamedTuple):
-    """A transaction with its results counted."""
+    """A transaction and the counts of its results."""
 
     transaction: Transaction
     created: int
@@ -47,7 +47,7 @@ class TransactionRow(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Calls since the simulator was made; accepted and refused are creates."""
+    """Requests since the simulator was constructed; accepted and refused count creates."""
 
     calls: int
     accepted: int
@@ -58,11 +58,11 @@ class Totals(NamedTuple):
 
 class Page:
     """
-    Writes the page.
+    Renders the page.
 
-    :param gateway: what it shows; the key is not handed to the template
-    :param url: where the simulator serves
-    :param settings: name -> value, shown as they are
+    :param gateway: what to show; the template never gets the key
+    :param url: the simulator's address
+    :param settings: name -> value, shown verbatim
     """
 
     def __init__(self, gateway: Gateway, *, url: str, apps: tuple[str, ...], settings: Mapping[str, str]) -> None:
@@ -71,7 +71,7 @@ class Page:
         self._apps = apps
         environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=True,  # everything shown may come from a client
+            autoescape=True,  # anything shown may come from a client
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -84,8 +84,8 @@ class Page:
         """
         Return the page as of now.
 
-        :param live: make it reload itself
-        :param open_app: the app whose profiles are listed; "" for the first that has some
+        :param live: make the page reload itself
+        :param open_app: the app whose profiles are listed; "" for the first app that has any
         """
         service = self._gateway.service
         with service.lock:

@@ -1,18 +1,19 @@
 """
-What the service asks of a call and of its records. No state, no HTTP: values in, values or a Refusal out.
+What the service requires of a request and its records. No HTTP: values in, values or a Refusal out.
 
-The numbers in brackets are paragraphs of the API's contract: 3 operations, 4 records, 5 answers, 6 codes, 7 limits.
+The numbers in brackets are sections of the API contract: 3 operations, 4 records, 5 responses, 6 codes, 7 limits.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 MAX_RECORDS = 100  # contract 3
 
-# The documented codes and what is said with them (contract 6). The HTTP status does not follow from the code: an
-# accepted call is answered 202, everything else 200, errors too ("errors may come with HTTP 200", contract 5).
+# The documented codes and their descriptions (contract 6). The HTTP status does not follow from the code: an accepted
+# request gets 202, everything else 200, errors included ("errors may come with HTTP 200", contract 5).
 DESCRIPTIONS = {
     "1000": "SUCCESS",
     "1001": "Queued",
@@ -40,18 +41,18 @@ DESCRIPTIONS = {
 HTTP_QUEUED = 202
 HTTP_ANSWERED = 200
 
-STATUSES = ("", "0", "1")  # "" stands in the vendor's own In-App example (contract 4)
+STATUSES = ("", "0", "1")  # the vendor's own In-App example has "" (contract 4)
 STRICT_STATUSES = ("0", "1")
 REQUIRED = {"fb": ("psid",), "rt": ("connectStatus", "deviceId", "rtmId")}  # by channel (contract 4)
 STRICT_REQUIRED = {**REQUIRED, "twitter": ("access_token", "access_token_secret", "screenName")}
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not an error of the simulator
+class Refusal(Exception):  # noqa: N818 - the service's response, not an error in the simulator
     """
-    The service refuses the whole call.
+    The service refuses the whole request.
 
-    :param code: the code of the answer
-    :param where: the part of the body that is at fault; never a value of it
+    :param code: the code of the response
+    :param where: the part of the body at fault; never a value from it
     """
 
     def __init__(self, code: str, where: str = "") -> None:
@@ -62,19 +63,19 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not an
 
 class Record(NamedTuple):
     """
-    One record of an accepted call.
+    One record of an accepted request.
 
-    ``attributes`` is kept as JSON text: a fifth of what the dict would take, and there may be a million of them.
+    ``attributes`` is kept as JSON text: it takes a fifth of the memory of a dict, and there may be a million records.
     """
 
     customer_id: str
-    device_id: str  # "" where there is none
+    device_id: str  # "" if there is none
     attributes: bytes
-    problem: str | None  # the code with which its content fails; None where it is good
+    problem: str | None  # the code with which its content fails; None if it is valid
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What makes two records of an app the same profile."""
+        """The identity of the profile: two records of an app with the same one are the same profile."""
         return self.customer_id, self.device_id
 
 
@@ -84,7 +85,7 @@ def describe(code: str) -> str:
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Read the body as strict JSON in UTF-8; Refusal 7000 where it is not."""
+    """Parse the body as strict JSON in UTF-8; raises Refusal 7000 if it is not."""
     try:
         return json.loads(body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -92,7 +93,7 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
+    raise ValueError(name)  # Python accepts NaN and Infinity, JSON does not
 
 
 def read_records(document: Any, *, strict: bool, whole_call: bool) -> tuple[Record, ...]:  # noqa: ANN401 - any JSON
@@ -100,8 +101,8 @@ def read_records(document: Any, *, strict: bool, whole_call: bool) -> tuple[Reco
     Check the envelope and the shape of every record (contract 3 and 4).
 
     :param strict: see :func:`problem_of`
-    :param whole_call: one record of bad content refuses the call, instead of failing later on its own
-    :raises Refusal: 7012, 7003 or 7011 for the whole call
+    :param whole_call: one record with invalid content fails the whole request, instead of later failing by itself
+    :raises Refusal: 7012, 7003 or 7011 for the whole request
     """
     raw = document.get("Records") if isinstance(document, dict) else None
     if raw is None:
@@ -140,8 +141,8 @@ def problem_of(attributes: dict[str, str], *, strict: bool) -> tuple[str, str] |
     """
     Judge the content of one record (contract 4); an empty attribute of a channel counts as missing.
 
-    :param strict: an empty status is not taken either, and Twitter's tokens are asked for
-    :returns: the code and the attribute at fault; None where the record is good
+    :param strict: also refuse an empty status, and require Twitter's tokens
+    :returns: the code and the attribute at fault; None if the record is valid
     """
     if "status" not in attributes:
         return "7003", "status"
@@ -152,10 +153,37 @@ def problem_of(attributes: dict[str, str], *, strict: bool) -> tuple[str, str] |
 
 
 def customer_ids_of(body: bytes) -> tuple[str, ...]:
-    """Return the customer ids of a body that need not be valid, as far as they can be read."""
+    """Return the customer ids in a body that need not be valid, as far as they can be read."""
     try:
         records = parse(body)["Records"]
         ids = [item.get("customerId") for item in records if isinstance(item, dict)]
     except (Refusal, TypeError, KeyError):
         return ()
     return tuple(customer_id for customer_id in ids if isinstance(customer_id, str))
+
+
+class Bucket:
+    """
+    The tenant's limit of transactions per second (contract 7): a token bucket that holds about one second's worth.
+
+    :param rate: requests per second; None for no limit
+    """
+
+    def __init__(self, rate: float | None, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._capacity = max(1.0, rate or 0.0)
+        self._tokens = self._capacity
+        self._filled_at = clock()
+
+    def take(self) -> bool:
+        """Take one token; return False if there is none."""
+        if self._rate is None:
+            return True
+        moment = self._clock()
+        self._tokens = min(self._capacity, self._tokens + (moment - self._filled_at) * self._rate)
+        self._filled_at = moment
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

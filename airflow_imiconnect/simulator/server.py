@@ -1,4 +1,4 @@
-"""A uvicorn in a thread of its own, which leaves signals and logging to the program around it."""
+"""Uvicorn in a thread of its own; it leaves signals and logging to the surrounding program."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _STOP_SECONDS = 1.0
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; OSError where the port is taken."""
-    # asyncio turns Nagle's algorithm off only where the protocol is named: without it an answer comes 40 ms late.
+    """Return a listening socket; raises OSError if the port is taken."""
+    # asyncio disables Nagle's algorithm only if the protocol is given; otherwise each response is 40 ms late.
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -35,9 +35,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Protocol(H11Protocol):
-    """HTTP that hands its connection to the application and writes no access log."""
+    """An HTTP protocol that passes its connection to the application and writes no access log."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on as they come
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on unchanged
         super().__init__(*args, **kwargs)
         self.access_log = False
 
@@ -48,14 +48,14 @@ class _Protocol(H11Protocol):
 
 class _Server(uvicorn.Server):
     """
-    A uvicorn that stops at once.
+    A uvicorn server that stops at once.
 
-    :param make_app: builds the application around what it may do to the connections
+    :param make_app: builds the application; the Wire is what it may do to connections
     """
 
     def __init__(self, make_app: Callable[[Wire], FastAPI]) -> None:
         self.wire = Wire(self._go_down)
-        # access_log=True keeps uvicorn from changing its logger for the whole process; _Protocol writes none.
+        # access_log=True stops uvicorn from changing its logger process-wide; _Protocol turns the access log off.
         config = uvicorn.Config(
             make_app(self.wire),
             http=_Protocol,
@@ -74,20 +74,20 @@ class _Server(uvicorn.Server):
         self._outage: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections, from now on or again."""
+        """Start, or restart, accepting connections."""
         self.loop = asyncio.get_running_loop()
         self._address = (sockets or [])[0].getsockname()[:2]
         await super().startup(sockets)
         self.ready.set()
 
     async def main_loop(self) -> None:
-        """Keep the Date header right until it is time to stop."""
+        """Keep the Date header up to date until it is time to stop."""
         while not self.wire.stopping.is_set():
             await self.on_tick(0)
             await self.wire.pause(1)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the base class's
-        """Close the door and whatever is open, unfinished answers too."""
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the base class's signature
+        """Stop listening and close all connections, unfinished responses included."""
         deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
         self._close()
         if self._outage:
@@ -101,7 +101,7 @@ class _Server(uvicorn.Server):
     def _close(self) -> None:
         for server in self.servers:
             for sock in server.sockets:
-                # A process that was forked meanwhile holds the socket too: this ends the listening for all of them.
+                # A process forked in the meantime holds the socket too: this stops the listening in all of them.
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
             server.close()
@@ -123,7 +123,7 @@ class _Server(uvicorn.Server):
         while not self.wire.stopping.is_set():
             try:
                 await self.startup([listen(*self._address)])
-            except OSError:  # someone else has the port for the moment
+            except OSError:  # another process has the port at the moment
                 await self.wire.pause(0.1)
             else:
                 return
@@ -131,11 +131,11 @@ class _Server(uvicorn.Server):
 
 class Serving:
     """
-    One run of the server, from the constructor, which returns when it accepts connections, to :meth:`stop`.
+    One run of the server, from the constructor, which returns once it accepts connections, to :meth:`stop`.
 
     :param make_app: builds the application
     :param sock: the listening socket; closed at the end
-    :raises RuntimeError: the server did not start; its cause is attached
+    :raises RuntimeError: the server did not start; the cause is chained
     """
 
     def __init__(self, make_app: Callable[[Wire], FastAPI], sock: socket.socket) -> None:
@@ -154,7 +154,7 @@ class Serving:
     def _run(self) -> None:
         try:
             asyncio.run(self._server.serve([self._sock]))
-        except BaseException as error:  # noqa: BLE001 - uvicorn ends with SystemExit; start() tells what it was
+        except BaseException as error:  # noqa: BLE001 - uvicorn exits with SystemExit; the constructor reports the cause
             self._error = error
         finally:
             self._sock.close()
@@ -162,19 +162,19 @@ class Serving:
 
     @property
     def alive(self) -> bool:
-        """Whether it still serves."""
+        """Whether it is still running."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
         """
-        Close the port and every connection, and wait for the thread to end, which takes a second at most.
+        Close the port and all connections, and wait for the thread to end, which takes at most a second.
 
-        :raises RuntimeError: the server had broken down
+        :raises RuntimeError: the server had crashed
         """
         loop = self._server.loop
         if loop is not None and self._thread.is_alive():
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself meanwhile
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself in the meantime
                 loop.call_soon_threadsafe(self._server.wire.stopping.set)
         self._thread.join(_START_SECONDS)
         if self._error:
-            raise RuntimeError(f"The simulator broke down: {self._error}") from self._error
+            raise RuntimeError(f"The simulator crashed: {self._error}") from self._error

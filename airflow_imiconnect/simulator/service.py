@@ -1,4 +1,4 @@
-"""The service's state and what it answers. No HTTP and no timers: work that is due is done at the next look."""
+"""The service's state and its responses. No HTTP, no timers: overdue work is done at the next access."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _EPOCH = time.time() - time.monotonic()
 
 
 def now() -> float:
-    """Return the seconds since 1970; unlike ``time.time`` it never runs backwards."""
+    """Return the seconds since 1970; unlike ``time.time``, it never goes backwards."""
     return _EPOCH + time.monotonic()
 
 
 class Result(NamedTuple):
-    """What became of one record."""
+    """The outcome of one record."""
 
     customer_id: str
     code: str
@@ -35,9 +35,9 @@ class Result(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """
-    A create call that was accepted.
+    An accepted create request.
 
-    Times are seconds since 1970. ``failures`` holds the codes of the records that failed, by position.
+    Times are in seconds since 1970. ``failures`` maps the position of each failed record to its code.
     """
 
     transid: str
@@ -50,12 +50,12 @@ class Transaction:
 
     @property
     def records(self) -> int:
-        """How many records it holds."""
+        """The number of records in it."""
         return len(self.customer_ids)
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """The results in the order of the records."""
+        """The results, in the order of the records."""
         return tuple(self._result(index, customer_id) for index, customer_id in enumerate(self.customer_ids))
 
     def _result(self, index: int, customer_id: str) -> Result:
@@ -66,14 +66,14 @@ class Transaction:
 
 
 class Stored(NamedTuple):
-    """A profile: its attributes as JSON text, and when it was created (seconds since 1970)."""
+    """A profile: its attributes as JSON text, and its creation time (seconds since 1970)."""
 
     attributes: bytes
     created_at: float
 
 
 class Profiles(Mapping[tuple[str, str], dict[str, str]]):
-    """The profiles of one app at one moment: (customerId, deviceId or "") -> attributes."""
+    """A snapshot of one app's profiles: (customerId, deviceId or "") -> attributes."""
 
     def __init__(self, stored: Mapping[tuple[str, str], Stored]) -> None:
         self._stored = stored
@@ -94,7 +94,7 @@ class Profiles(Mapping[tuple[str, str], dict[str, str]]):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service says to a call; ``accepted`` where it has taken the records of a create."""
+    """The service's response to a request; ``accepted`` if it took the records of a create."""
 
     payload: Mapping[str, Any]
     http_status: int = rules.HTTP_ANSWERED
@@ -104,49 +104,22 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The code of the answer, in either shape."""
+        """The code of the response, in either shape."""
         return str(self.payload.get("response", self.payload)["code"])
-
-
-class Bucket:
-    """
-    The tenant's limit of transactions a second (contract 7), as a token bucket of about one second's worth.
-
-    :param rate: calls a second; None for no limit
-    """
-
-    def __init__(self, rate: float | None, clock: Callable[[], float]) -> None:
-        self._rate = rate
-        self._clock = clock
-        self._capacity = max(1.0, rate or 0.0)
-        self._tokens = self._capacity
-        self._filled_at = clock()
-
-    def take(self) -> bool:
-        """Take one token; False where there is none."""
-        if self._rate is None:
-            return True
-        moment = self._clock()
-        self._tokens = min(self._capacity, self._tokens + (moment - self._filled_at) * self._rate)
-        self._filled_at = moment
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class Service:
     """
-    One tenant of the service. Safe to use from several threads.
+    One tenant of the service. Thread-safe.
 
-    :param key: the profile key that a call must bear
-    :param apps: the ids of the apps that are linked to it
-    :param queue_time: seconds from accepting a call to creating its profiles; None creates them at once
-    :param rate: the tenant's calls a second, create and status together; None for no limit
-    :param shape: the shape of the answer to a queued create (contract 5)
-    :param strict: ask for all that the code table calls required, see :func:`rules.problem_of`
-    :param whole_call: a record of bad content refuses its whole call
-    :param clock: seconds since 1970, never running backwards
+    :param key: the profile key that a request must carry
+    :param apps: the ids of the apps linked to the key
+    :param queue_time: seconds from accepting a request to creating its profiles; None creates them at once
+    :param rate: the tenant's requests per second, create and status together; None for no limit
+    :param shape: the shape of the response to a queued create (contract 5)
+    :param strict: enforce everything that the code table calls required, see :func:`rules.problem_of`
+    :param whole_call: one record with invalid content fails the whole request
+    :param clock: seconds since 1970, never going backwards
     """
 
     def __init__(
@@ -168,22 +141,22 @@ class Service:
         self._shape = shape
         self._strict = strict
         self._whole_call = whole_call
-        self._bucket = Bucket(rate, clock)
+        self._bucket = rules.Bucket(rate, clock)
         self._profiles: dict[str, dict[tuple[str, str], Stored]] = {app_id: {} for app_id in apps}
         self._transactions: dict[str, Transaction] = {}
-        self._queue: deque[tuple[str, tuple[Record, ...]]] = deque()  # in the order of acceptance, so of due_at too
+        self._queue: deque[tuple[str, tuple[Record, ...]]] = deque()  # in order of acceptance, and therefore of due_at
 
     # -- the two operations --
 
     def create(self, key: str | None, app_id: str, body: bytes) -> Answer:
-        """Answer ``POST /customerappprofile/{app_id}``. The order of the checks decides between several faults."""
+        """Handle ``POST /customerappprofile/{app_id}``. If several things are wrong, the first failed check decides."""
         with self.lock:
             self._settle()
             try:
                 self._check_key(key)
                 document = rules.parse(body)
                 if app_id not in self._profiles:
-                    raise Refusal("7018")  # noqa: TRY301 - refusals of this method and of its helpers are answered alike
+                    raise Refusal("7018")  # noqa: TRY301 - handled like the refusals of the helpers
                 records = rules.read_records(document, strict=self._strict, whole_call=self._whole_call)
                 self._check_rate()
             except Refusal as refusal:
@@ -191,7 +164,7 @@ class Service:
             return self._accept(app_id, records)
 
     def status(self, key: str | None, transid: str) -> Answer:
-        """Answer ``GET /profile/status/{transid}``."""
+        """Handle ``GET /profile/status/{transid}``."""
         with self.lock:
             self._settle()
             try:
@@ -215,7 +188,7 @@ class Service:
             raise Refusal("7020")
 
     def _is_visible(self, transaction: Transaction) -> bool:
-        """Tell whether the service knows it yet: in the first half of the queue time it says 7600 (contract 5)."""
+        """Return whether the service knows it yet: in the first half of the queue time it returns 7600 (contract 5)."""
         half = (transaction.accepted_at + transaction.due_at) / 2
         return transaction.state == "finished" or self.clock() >= half
 
@@ -242,7 +215,7 @@ class Service:
     # -- the queue --
 
     def _settle(self) -> None:
-        """Create the profiles of all transactions that are due, in the order of acceptance."""
+        """Create the profiles of all transactions that are due, in order of acceptance."""
         moment = self.clock()
         while self._queue and self._transactions[self._queue[0][0]].due_at <= moment:
             transid, records = self._queue.popleft()
@@ -259,46 +232,46 @@ class Service:
                 profiles[record.identity] = Stored(record.attributes, transaction.due_at)
         self._transactions[transaction.transid] = replace(transaction, state="finished", failures=failures)
 
-    # -- looking in, and setting the scene --
+    # -- inspection and set-up --
 
     def seed_profile(self, app_id: str, customer_id: str, device_id: str, attributes: Mapping[str, str]) -> None:
-        """Put a profile there as if it had been created before; ValueError for an app that is not there."""
+        """Add a profile as if it had been created earlier; raises ValueError for an unknown app."""
         with self.lock:
             self._settle()
             if app_id not in self._profiles:
-                raise ValueError(f"There is no app {app_id!r} here, only {', '.join(self._profiles)}.")
+                raise ValueError(f"Unknown app {app_id!r}: the simulator has {', '.join(self._profiles)}.")
             text = json.dumps(dict(attributes), separators=(",", ":")).encode()
             self._profiles[app_id][customer_id, device_id] = Stored(text, self.clock())
 
     @property
     def profiles(self) -> dict[str, Profiles]:
-        """All profiles as of now, by app."""
+        """All profiles at this moment, by app."""
         with self.lock:
             self._settle()
             return {app_id: Profiles(dict(stored)) for app_id, stored in self._profiles.items()}
 
     @property
     def transactions(self) -> dict[str, Transaction]:
-        """All transactions as of now, oldest first, by transid."""
+        """All transactions at this moment, oldest first, by transid."""
         with self.lock:
             self._settle()
             return dict(self._transactions)
 
     def latest_profiles(self, app_id: str, limit: int) -> tuple[int, list[tuple[tuple[str, str], Stored]]]:
-        """Return how many profiles an app has, and the latest of them, newest first."""
+        """Return the number of profiles of an app, and the latest ones, newest first."""
         with self.lock:
             self._settle()
             profiles = self._profiles[app_id]
             return len(profiles), list(islice(reversed(profiles.items()), limit))
 
     def latest_transactions(self, limit: int) -> tuple[int, list[Transaction]]:
-        """Return how many transactions there are, and the latest of them, newest first."""
+        """Return the number of transactions, and the latest ones, newest first."""
         with self.lock:
             self._settle()
             return len(self._transactions), list(islice(reversed(self._transactions.values()), limit))
 
 
-# -- answers (contract 5) --
+# -- responses (contract 5) --
 
 
 def _refused(refusal: Refusal) -> Answer:

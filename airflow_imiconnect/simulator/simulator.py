@@ -1,4 +1,4 @@
-"""The simulator as a value: started and stopped, looked into, and pointed at."""
+"""The simulator as an object: start it, stop it, connect to it and inspect it."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ class Simulator:
     """
     A local IMIconnect. Use it in a ``with`` statement, or call :meth:`start` and :meth:`stop`.
 
-    ValueError where a setting cannot be.
+    An invalid setting raises ValueError.
 
-    :param key: the profile key that calls must bear in their ``key`` header; printable ASCII
-    :param apps: the ids of the apps it knows
-    :param host: the loopback address to serve on; other addresses are refused, for there is no TLS
-    :param port: the port; 0 takes a free one, and keeps it for later starts
-    :param latency: seconds that each API call waits for its answer; calls overlap
-    :param queue_time: seconds from accepting a create to its profiles; None creates them before it answers
-    :param rate: calls a second of create and status together; beyond it they are answered 7020. None for no limit
-    :param faults: what goes wrong: {3: "7006", ("status", 2): Fault("down", seconds=2)}, a bare number meaning a create
-        call, counted from 1; or a function of kind ("create", "status") and number that returns a fault or None.
+    :param key: the profile key that requests must carry in their ``key`` header; printable ASCII
+    :param apps: the ids of the existing apps
+    :param host: the loopback address to serve on; other addresses are refused because there is no TLS
+    :param port: the port; 0 picks a free one, which is kept for later starts
+    :param latency: seconds to wait before each API response; concurrent requests overlap
+    :param queue_time: seconds from accepting a create to creating its profiles; None creates them before responding
+    :param rate: requests per second, create and status together; those above it get 7020. None for no limit
+    :param faults: what goes wrong: {3: "7006", ("status", 2): Fault("down", seconds=2)}, where a bare number means a
+        create, counted from 1; or a function of kind ("create", "status") and number that returns a fault or None.
         The kinds are listed in ``faults.py`` and by ``python -m airflow_imiconnect.simulator --help``
-    :param shape: the answer to a queued create: "results" with one for each record, "seed" with the transid only
-    :param strict: refuse an empty status, and ask for Twitter's tokens
-    :param whole_call: a record of bad content refuses its whole call instead of failing on its own
+    :param shape: the response to a queued create: "results" for one result per record, "seed" for only the transid
+    :param strict: refuse an empty status, and require Twitter's tokens
+    :param whole_call: one record with invalid content fails the whole request, instead of failing by itself
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Simulator:
         self._latency = _seconds("latency", latency)
         queue_time = None if queue_time is None else _seconds("queue_time", queue_time)
         if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise ValueError(f"rate must be a number above 0, or None for no limit, not {rate}.")
+            raise ValueError(f"rate must be a number > 0, or None for no limit, not {rate}.")
         if shape not in get_args(Shape):
             raise ValueError(f"shape must be one of {', '.join(get_args(Shape))}, not {shape!r}.")
         service = Service(
@@ -77,7 +77,7 @@ class Simulator:
         self._settings = {
             "latency": f"{self._latency:g} s",
             "queue time": "none" if queue_time is None else f"{queue_time:g} s",
-            "rate": "unlimited" if rate is None else f"{rate:g} calls/s",
+            "rate": "unlimited" if rate is None else f"{rate:g} requests/s",
             "shape": shape,
             "strict": "yes" if strict else "no",
             "whole call": "yes" if whole_call else "no",
@@ -92,9 +92,9 @@ class Simulator:
 
     def start(self) -> None:
         """
-        Serve; return when connections are accepted. Nothing happens if it serves already. What it held is kept.
+        Start serving; return once connections are accepted. Does nothing if it is running. Keeps what it held before.
 
-        :raises OSError: the port is taken, or not ours to take
+        :raises OSError: the port is taken, or not permitted
         :raises RuntimeError: the server did not start
         """
         if self._serving is None:
@@ -103,7 +103,7 @@ class Simulator:
             self._serving = Serving(self._create_app, sock)
 
     def stop(self) -> None:
-        """Stop: free the port, and cut open connections as an outage would. Nothing happens if it does not serve."""
+        """Stop: free the port, and cut open connections as an outage would. Does nothing if it is not running."""
         serving, self._serving = self._serving, None
         if serving is not None:
             serving.stop()
@@ -123,11 +123,11 @@ class Simulator:
         page = Page(self._gateway, url=self.url, apps=self.apps, settings=self._settings)
         return create_app(self._gateway, wire, latency=self._latency, page=page)
 
-    # -- pointing at it --
+    # -- connecting to it --
 
     @property
     def url(self) -> str:
-        """Where it serves; RuntimeError before the first start where the port was left to chance."""
+        """Its address; with port 0, raises RuntimeError before the first start."""
         if not self.port:
             raise RuntimeError("The simulator has no address yet: start it first.")
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -135,32 +135,32 @@ class Simulator:
 
     @property
     def connection(self) -> str:
-        """The Airflow connection to it, as JSON for AIRFLOW_CONN_IMICONNECT_DEFAULT. It holds the key."""
+        """The Airflow connection to it, as JSON for AIRFLOW_CONN_IMICONNECT_DEFAULT. It contains the key."""
         extra = {"app_id": self.apps[0]}
         return json.dumps({"conn_type": "imiconnect", "host": self.url, "password": self.key, "extra": extra})
 
-    # -- looking into it --
+    # -- inspecting it --
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """All API calls in the order of arrival."""
+        """All API requests, in order of arrival."""
         return self._gateway.calls
 
     @property
     def profiles(self) -> Mapping[str, Profiles]:
-        """All profiles as of now: app id -> (customerId, deviceId or "") -> attributes."""
+        """All profiles at this moment: app id -> (customerId, deviceId or "") -> attributes."""
         return self._gateway.service.profiles
 
     @property
     def transactions(self) -> Mapping[str, Transaction]:
-        """All transactions as of now, oldest first: transid -> Transaction."""
+        """All transactions at this moment, oldest first: transid -> Transaction."""
         return self._gateway.service.transactions
 
-    # -- setting the scene --
+    # -- setting it up --
 
     @property
     def faults(self) -> Faults:
-        """The plan of faults. May be set at any time; calls are numbered on."""
+        """The plan of faults. It may be set at any time; the numbering of requests continues."""
         return self._faults
 
     @faults.setter
@@ -171,20 +171,20 @@ class Simulator:
     def seed_profile(
         self, app_id: str, customer_id: str, device_id: str = "", attributes: Mapping[str, str] | None = None
     ) -> None:
-        """Put a profile there that exists already; ValueError for an app that is not there."""
+        """Add a profile that already exists; raises ValueError for an unknown app."""
         self._gateway.service.seed_profile(app_id, customer_id, device_id, attributes or {})
 
 
 def _checked_key(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or key != key.strip():
-        raise ValueError("key must be printable ASCII without spaces around it, and not empty.")
+        raise ValueError("key must be non-empty printable ASCII without leading or trailing spaces.")
     return key
 
 
 def _checked_apps(apps: Iterable[str]) -> tuple[str, ...]:
     checked = tuple(dict.fromkeys([apps] if isinstance(apps, str) else apps))
     if not checked or not all(isinstance(app_id, str) and app_id and "/" not in app_id for app_id in checked):
-        raise ValueError("apps must be one app id or more, each a text without a slash.")
+        raise ValueError("apps must be one or more app ids, each a non-empty string without a slash.")
     return checked
 
 
@@ -196,7 +196,7 @@ def _checked_host(host: str) -> str:
         loopback = False
     if not loopback:
         raise ValueError(
-            f"The simulator has no TLS and serves on loopback addresses only, such as 127.0.0.1, not on {host!r}."
+            f"The simulator has no TLS and serves only on loopback addresses such as 127.0.0.1, not on {host!r}."
         )
     return address
 
@@ -209,5 +209,5 @@ def _checked_port(port: int) -> int:
 
 def _seconds(name: str, value: float) -> float:
     if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be a number of seconds from 0 on, not {value}.")
+        raise ValueError(f"{name} must be a number of seconds >= 0, not {value}.")
     return float(value)

@@ -1,4 +1,4 @@
-"""Answers as bytes on a connection, the broken ones among them: each fault is a response of its own."""
+"""Responses as bytes on a connection, broken ones included: each fault is a response class or function of its own."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _PROXY_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 B
 
 class Wire:
     """
-    What the routes may do besides answering: wait, and take the server away for a while.
+    What the routes may do besides responding: wait, and take the server down for a while.
 
-    :param go_down: closes the listening socket and all connections for so many seconds
+    :param go_down: closes the listening socket and all connections for the given number of seconds
     """
 
     def __init__(self, go_down: Callable[[float], None]) -> None:
@@ -37,7 +37,7 @@ class Wire:
         self.stopping = asyncio.Event()
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but no longer than the server runs."""
+        """Wait, but not beyond the server's stop."""
         if seconds > 0:
             try:
                 await asyncio.wait_for(self.stopping.wait(), seconds)
@@ -46,7 +46,7 @@ class Wire:
 
 
 def transport_of(scope: Scope) -> Transport:
-    """Return the connection that a request came on; the server puts it there."""
+    """Return the connection of a request, which the server has put into its scope."""
     return cast("Transport", scope["state"]["transport"])
 
 
@@ -58,12 +58,12 @@ def reset(transport: Transport) -> None:
 
 
 def json_response(payload: object, http_status: int) -> Response:
-    """Write JSON in plain ASCII, which no text of a client can break."""
+    """Return JSON in plain ASCII, which a client's text cannot break."""
     return Response(json.dumps(payload), http_status, media_type=_JSON)
 
 
 def response_to(outcome: Outcome, wire: Wire) -> Response:
-    """Return what to send for a call."""
+    """Return the response to send for an outcome."""
     answer, fault = outcome
     if fault is None:
         return json_response(answer.payload, answer.http_status)
@@ -72,30 +72,30 @@ def response_to(outcome: Outcome, wire: Wire) -> Response:
     return _BROKEN[fault.kind](outcome.answer.payload, answer.http_status, fault, wire)
 
 
-# -- responses that do not end as they should --
+# -- responses that do not end properly --
 
 
 class Unfinished(Response):
-    """A response after which the connection is of no more use; it lasts until the connection is gone."""
+    """A response that leaves its connection unusable, and lasts until the connection is closed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Do the damage, then wait for the end of the connection."""
+        """Do the damage, then wait until the connection is closed."""
         await self.damage(transport_of(scope), send)
         while (await receive())["type"] != "http.disconnect":
             pass
 
     async def damage(self, transport: Transport, send: Send) -> None:
-        """Do nothing: the client waits in vain."""
+        """Send nothing: the client waits until it gives up."""
 
     async def begin(self, send: Send, **headers: str) -> None:
-        """Send the head of an answer."""
+        """Send the status line and headers of a response."""
         pairs = {"content-type": _JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
         raw = [(name.encode(), value.encode()) for name, value in pairs.items()]
         await send({"type": "http.response.start", "status": self.status_code, "headers": raw})
 
 
 class Reset(Unfinished):
-    """A TCP reset instead of an answer."""
+    """A TCP reset instead of a response."""
 
     async def damage(self, transport: Transport, send: Send) -> None:  # noqa: ARG002 - nothing is sent
         """Reset the connection."""
@@ -103,7 +103,7 @@ class Reset(Unfinished):
 
 
 class Down(Unfinished):
-    """The server goes away."""
+    """The server goes down."""
 
     def __init__(self, wire: Wire, seconds: float) -> None:
         super().__init__()
@@ -111,22 +111,22 @@ class Down(Unfinished):
         self._seconds = seconds
 
     async def damage(self, transport: Transport, send: Send) -> None:  # noqa: ARG002 - nothing is sent
-        """Close the door and reset all connections, this one among them."""
+        """Stop listening and reset all connections, this one included."""
         self._wire.go_down(self._seconds)
 
 
 class CutOff(Unfinished):
-    """Half of the announced body, then the end of the connection."""
+    """Half of the announced body, then the connection closes."""
 
     async def damage(self, transport: Transport, send: Send) -> None:
-        """Send half and hang up."""
+        """Send half of the body and close the connection."""
         await self.begin(send, content_length=str(len(self.body)))
         await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
         transport.close()
 
 
 class SlowBody(Unfinished):
-    """An endless body, a byte at a time: JSON that opens an object and never says anything in it."""
+    """An endless body, a byte at a time: JSON that opens an object and then sends only spaces."""
 
     def __init__(self, http_status: int, wire: Wire, interval: float) -> None:
         super().__init__(status_code=http_status)
@@ -134,7 +134,7 @@ class SlowBody(Unfinished):
         self._interval = interval
 
     async def damage(self, transport: Transport, send: Send) -> None:
-        """Send for as long as someone listens."""
+        """Send as long as someone is reading."""
         await self.begin(send)
         byte = b"{"
         while not transport.is_closing() and not self._wire.stopping.is_set():
@@ -144,15 +144,15 @@ class SlowBody(Unfinished):
 
 
 class HugeBody(Unfinished):
-    """A correct answer that is padded with hundreds of megabytes and does not say its length."""
+    """A correct response, padded with hundreds of megabytes and without a Content-Length."""
 
     def __init__(self, http_status: int, payload: Mapping[str, Any], megabytes: float) -> None:
         super().__init__(status_code=http_status)
         self._tail = ('", ' + json.dumps(payload)[1:]).encode()
         self._chunks = int(megabytes * 1_000_000 / len(_CHUNK)) + 1
 
-    async def damage(self, transport: Transport, send: Send) -> None:  # noqa: ARG002 - it ends well
-        """Send it all; what nobody reads any more is dropped."""
+    async def damage(self, transport: Transport, send: Send) -> None:  # noqa: ARG002 - the connection stays intact
+        """Send it all; whatever is no longer read is dropped."""
         await self.begin(send)
         await send({"type": "http.response.body", "body": b'{"padding": "', "more_body": True})
         for _ in range(self._chunks):
@@ -161,7 +161,7 @@ class HugeBody(Unfinished):
         await send({"type": "http.response.body", "body": self._tail, "more_body": False})
 
 
-# -- answers that are whole but wrong --
+# -- responses that are complete but wrong --
 
 
 def _too_many(fault: Fault) -> Response:

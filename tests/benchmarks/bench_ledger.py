@@ -4,10 +4,10 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from headless import Headless
 from lean import lean_service
 from records import write_records
 from report import Limit, Report
+from support.headless import Headless
 
 BATCHES = 200
 LATENCY = 0.05

@@ -6,10 +6,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from headless import Headless
 from lean import lean_service
 from records import write_records
 from report import Limit, Report
+from support.headless import Headless
 
 HERE = Path(__file__).parent
 BATCHES, LATENCY, ROUNDS = 20, 0.05, 3

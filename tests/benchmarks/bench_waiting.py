@@ -9,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from headless import Headless
 from lean import KEY, lean_service
 from report import Limit, Report
+from support.headless import Headless
 
 HERE = Path(__file__).parent
 COUNT, FEW, MAPPED = 10_000, 100, 200
@@ -88,7 +88,7 @@ class _Alone:
         return self._measure(kind="trigger", name=name, count=count)
 
     def _bare(self, name, waiting):
-        """Make as many calls, as many of them in vain, with httpx alone."""
+        """Make as many calls, as many of them fruitless, with httpx alone."""
         self._service.new(f"{name}a", COUNT, 1e6, 1e6)
         self._service.new(f"{name}b", COUNT, 0, 0)
         return self._measure(kind="httpx", name=name, count=COUNT, waiting=waiting)

@@ -44,6 +44,9 @@ class Transactions:
         self.calls += 1
         return now - self.started >= self.due[number]
 
+    def records(self, _):
+        return RESULTS
+
     def told(self, number):
         """Take note that the caller has been told that it has finished."""
         self.finished.add(number)
@@ -55,13 +58,16 @@ class Transactions:
 
 
 class Submitted:
-    """The transactions of an app: each is done some seconds after it was accepted."""
+    """The transactions of an app, each with its moment and its records: done some seconds after it was accepted."""
 
-    def __init__(self, moments):
-        self._moments = moments
+    def __init__(self, accepted):
+        self._accepted = accepted
 
     def ask(self, number):
-        return time.monotonic() - self._moments[number] >= QUEUE_SECONDS
+        return time.monotonic() - self._accepted[number][0] >= QUEUE_SECONDS
+
+    def records(self, number):
+        return self._accepted[number][1]
 
     def told(self, _):
         """Nobody counts these."""
@@ -81,14 +87,15 @@ class Service:
         if not transactions.ask(number):
             return WAITING
         transactions.told(number)
-        customers = [{"customerId": f"C{number}-{place}", **_SUCCESS} for place in range(RESULTS)]
-        counts = {"TotalCount": RESULTS, "SuccessCount": RESULTS, "FailureCount": 0}
+        count = transactions.records(number)
+        customers = [{"customerId": f"C{number}-{place}", **_SUCCESS} for place in range(count)]
+        counts = {"TotalCount": count, "SuccessCount": count, "FailureCount": 0}
         return json.dumps({**_SUCCESS, "transid": transid, **counts, "Results": customers}).encode()
 
-    def accept(self, app):
-        moments = self.submitted[app]
-        transid = f"{len(moments):08d}-0000-4000-8000-{app:0>12}"
-        moments.append(time.monotonic())
+    def accept(self, app, records):
+        accepted = self.submitted[app]
+        transid = f"{len(accepted):08d}-0000-4000-8000-{app:0>12}"
+        accepted.append((time.monotonic(), records))
         return json.dumps({"response": {"code": "1001", "description": "Queued", "transid": transid}}).encode()
 
     def control(self, target):
@@ -124,18 +131,19 @@ class Connection(asyncio.Protocol):
             after = end + 4 + (int(length[1]) if length else 0)
             if len(self._buffer) < after:
                 return
+            records = self._buffer.count(b'"Attributes"', end, after)
             del self._buffer[:after]
             if head.startswith(SUBMIT):
                 app = head[len(SUBMIT) : head.index(b" ", len(SUBMIT))].decode()
-                self._later(self._service.latency, self._answer, self._service.accept, app)
+                self._later(self._service.latency, self._answer, self._service.accept, app, records)
             elif head.startswith(STATUS):
                 transid = head[len(STATUS) : head.index(b" ", len(STATUS))].decode()
                 self._later(self._service.latency, self._answer, self._service.status, transid)
             else:
                 self._answer(self._service.control, head.split(b" ", 2)[1].decode())
 
-    def _answer(self, handler, argument):
-        body = handler(argument)
+    def _answer(self, handler, *arguments):
+        body = handler(*arguments)
         if not self._transport.is_closing():
             self._transport.write(_HEAD % len(body) + body)
 

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "kill"), str(HERE.parents[1])]  # the headless Airflow, and the package itself
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]  # tests/support, and the package itself
 
 import bench_import
 import bench_ledger

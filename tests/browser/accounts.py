@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import requests
-from headless import Headless
+from support.headless import Headless
 
 USER = "ada"
 PASSWORD = "made-for-one-run-of-the-tests"

@@ -27,7 +27,7 @@ def find_chromium():
     """Return the path of the browser: $CHROMIUM, or the first on the PATH."""
     chosen = os.environ.get("CHROMIUM")
     if chosen and not shutil.which(chosen):
-        raise NoChromiumError(f"CHROMIUM={chosen} is no program.")
+        raise NoChromiumError(f"CHROMIUM={chosen} is not a program.")
     found = [path for path in map(shutil.which, [chosen] if chosen else NAMES) if path]
     if not found:
         raise NoChromiumError(MISSING)

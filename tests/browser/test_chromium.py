@@ -35,5 +35,5 @@ def test_another_one_can_be_named(install, monkeypatch):
     monkeypatch.setenv("CHROMIUM", install("mine"))
     assert find_chromium().endswith("/mine")
     monkeypatch.setenv("CHROMIUM", "/no/such/chrome")
-    with pytest.raises(NoChromiumError, match="CHROMIUM=/no/such/chrome is no program"):
+    with pytest.raises(NoChromiumError, match="CHROMIUM=/no/such/chrome is not a program"):
         find_chromium()

@@ -13,8 +13,8 @@ import local_airflow
 import pytest
 from accounts import PASSWORD, USER, AirflowWithLogin
 from chromium import NoChromiumError, find_chromium
-from planted import places_of
 from playwright.sync_api import expect
+from support.planted import places_of
 from visitor import SIZE, Visitor, answers_with, browser
 
 from airflow_imiconnect.provider_info import get_provider_info

@@ -2,11 +2,12 @@
 
 import json
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import local_airflow
 import pytest
-from headless import AirflowError, Headless, free_port
+from support.headless import AirflowError, Headless, free_port
 
 from airflow_imiconnect.simulator import Simulator
 
@@ -14,6 +15,8 @@ FOLDER = Path(__file__).parent / "composed"
 APPS = ("a_1", "a_2")
 DEFAULT, OTHER = "default", "other"
 FILES = {"a.jsonl": ["J1", "J2", "J3"], "b.csv": ["T1", "T2"], "c.json": ["D1"]}
+# dag.test() of this version counts mapped tasks in another thread while it holds SQLite's lock; a scheduler does not.
+LOCKS_SQLITE = {"3.4.0b2": ("grouped_and_mapped", "ruled")}.get(version("apache-airflow"), ())
 SUCCESS, FAILED, SKIPPED, NOT_RUN = "success", "failed", "skipped", "upstream_failed"
 
 
@@ -76,6 +79,8 @@ def run(request, dags, tenants, folder):
         conf = {"folder": str(folder)} if "folder" in dag.params else {}
         if request.param == "scheduler":
             return run_by_scheduler(request.getfixturevalue("airflow"), dag_id, conf)
+        if dag_id in LOCKS_SQLITE:
+            pytest.xfail("dag.test() of this Airflow locks its own database")
         return run_here(dag, conf)
 
     return run

@@ -90,21 +90,25 @@ def test_it_runs_and_creates_its_profiles(run, simulator, dag_id):
 
     assert (outcome.state, set(outcome.tasks.values())) == ("success", {"success"})
     submitted, waited = outcome.results["submit"], outcome.results["wait"]
-    assert {**submitted, "transids": len(submitted["transids"])} == {
+    assert {name: submitted[name] for name in submitted if not name.startswith("trans")} == {
         "operation": "create",
         "app_id": APP_ID,
         "records": len(created),
         "accepted": len(created),
         "invalid": 0,
         "refused": 0,
-        "transids": -(-len(created) // 100),
+        "existing": 0,
         "resent": [],
         "rejects": None,
     }
+    assert sum(submitted["transaction_records"]) == len(created)
+    assert len(submitted["transids"]) == -(-len(created) // 100)
     assert waited == {
         "transactions": len(submitted["transids"]),
         "records": len(created),
         "succeeded": len(created),
+        "created": len(created),
+        "existing": 0,
         "failed": 0,
         "failures": {},
         "failed_records": [],

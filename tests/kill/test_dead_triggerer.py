@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from headless import Headless, wait_until
+from support.headless import Headless, wait_until
 
 from airflow_imiconnect.simulator import Simulator
 

@@ -11,11 +11,13 @@ import os
 import random
 import signal
 import time
+from importlib.metadata import version
 
 import psutil
 import pytest
-from headless import Headless, wait_until
-from planted import places_of
+from packaging.version import Version
+from support.headless import Headless, wait_until
+from support.planted import places_of
 from witness import Death, check_deaths, check_result, ledger_of
 
 from airflow_imiconnect.simulator import Simulator
@@ -33,10 +35,21 @@ LATENCY = 0.1
 LEFT_OVER = 12  # batches that the last kill leaves to do: it must hit before the task is through
 VICTIMS = ("task", "task and supervisor", "supervisor")
 
+HAS_BOX = Version(version("apache-airflow")).release >= (3, 4)  # "keep task state", in the dialog that clears tasks
+AGAIN = {
+    "cleared": lambda run: run.airflow.clear(DAG, run.run_id, "submit", "wait"),
+    "cleared, task state kept": lambda run: run.airflow.clear(
+        DAG, run.run_id, "submit", "wait", **({"keep_task_state": True} if HAS_BOX else {})
+    ),
+    "run cleared": lambda run: run.airflow.clear_run(DAG, run.run_id),
+    "cleared by a command": lambda run: run.airflow.clear_by_command(DAG, run.run_id),
+}
+SLOW = {"cleared by a command", "run cleared", *(() if HAS_BOX else {"cleared, task state kept"})}
+
 
 @pytest.fixture(scope="module")
 def sim():
-    apps = [f"a_{number}" for number in range(RUNS + 3)]
+    apps = [f"a_{number}" for number in range(RUNS + 3 + len(AGAIN))]
     with Simulator(key=KEY, apps=apps, latency=LATENCY, queue_time=0.5) as simulator:
         yield simulator
 
@@ -182,6 +195,21 @@ def test_killed_after_its_end_and_before_airflow_noted_it_sends_nothing_again(su
     assert run.result["resent"] == []
 
 
+@pytest.mark.slow
+def test_marked_failed_after_its_end_and_cleared_sends_nothing_again(submission, tmp_path):
+    """Airflow never noted the success: a Clear changes max_tries, and the journal must not take it for one after a success."""
+    done = tmp_path / "done.json"
+    run = submission(RUNS + 2 + len(AGAIN), done=str(done))
+    run.next_try()
+    wait_until(done.exists, 60, "the first try is through")
+    run.airflow.mark_failed(DAG, run.run_id, "submit")
+    assert run.airflow.wait_for_run(DAG, run.run_id, 60) == "failed"
+    run.airflow.clear_run(DAG, run.run_id)
+    assert run.airflow.wait_for_run(DAG, run.run_id, 120) == "success"
+    assert len(run.calls) == BATCHES
+    assert run.result == json.loads(done.read_text())
+
+
 def test_cleared_after_a_success_sends_everything_again(submission):
     run = submission(RUNS + 1)
     run.check()
@@ -196,11 +224,17 @@ def test_cleared_after_a_success_sends_everything_again(submission):
     assert not set(result["transids"]) & set(first["transids"])
 
 
-def test_cleared_after_a_failure_that_came_after_the_submission_sends_nothing_again(submission, tmp_path):
-    run = submission(RUNS + 2, fail_after=str(tmp_path / "failed"))
+@pytest.mark.parametrize("how", [pytest.param(how, marks=[pytest.mark.slow] * (how in SLOW)) for how in AGAIN])
+def test_run_again_after_a_failure_that_came_after_the_submission(submission, tmp_path, how):
+    """The table in README.md: the submission is known to the next attempt, unless Airflow has discarded the journal."""
+    run = submission(RUNS + 2 + list(AGAIN).index(how), fail_after=str(tmp_path / "failed"))
     assert run.airflow.wait_for_run(DAG, run.run_id, 120) == "failed"
     assert len(run.calls) == BATCHES
-    run.airflow.clear(DAG, run.run_id, "submit", "wait")
-    assert run.airflow.wait_for_run(DAG, run.run_id, 120) == "success"
-    assert len(run.calls) == BATCHES
-    check_result(run.calls, run.customer_ids, run.result)
+    AGAIN[how](run)
+    if HAS_BOX and how == "cleared":
+        assert run.airflow.wait_for_run(DAG, run.run_id, 120) == "failed", "the records exist: 7015"
+        assert len(run.calls) == 2 * BATCHES
+    else:
+        assert run.airflow.wait_for_run(DAG, run.run_id, 120) == "success"
+        assert len(run.calls) == BATCHES
+    check_result(run.calls[-BATCHES:], run.customer_ids, run.result)

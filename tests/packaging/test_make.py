@@ -84,4 +84,4 @@ def test_help_is_the_default_and_tells_of_every_target():
 )
 def test_only_test_ui_needs_a_browser(target, chosen):
     answer = subprocess.run(["make", "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert re.search(rf"-m pytest -m \"?{chosen}\"?\s", answer.stdout)
+    assert re.search(rf"-m pytest (-n auto )?-m \"?{chosen}\"?\s", answer.stdout)

@@ -38,7 +38,7 @@ def test_a_taken_port_is_named_with_the_way_out(monkeypatch, taken_port):
 @pytest.mark.parametrize("text", ["http", "0", "65536", "-1"])
 def test_what_is_no_port_is_refused(monkeypatch, text):
     monkeypatch.setenv("PORT", text)
-    with pytest.raises(local_airflow.DemoError, match=f"PORT={text} is no port"):
+    with pytest.raises(local_airflow.DemoError, match=f"PORT={text} is not a port"):
         ui.port_from("PORT", 8080)
 
 
@@ -117,7 +117,7 @@ def pages(tmp_path):
             stderr=subprocess.STDOUT,
         )
     try:
-        assert eventually(lambda: "Ctrl-C ends it." in output.read_text() or process.poll() is not None, 200)
+        assert eventually(lambda: "Press Ctrl-C to stop." in output.read_text() or process.poll() is not None, 200)
         assert process.poll() is None, output.read_text()
         yield process, f"http://{ui.HOST}:{port}/api/v2", output
     finally:

@@ -90,7 +90,7 @@ def test_a_port_in_use():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--fault 3", "'3' is no plan"),
+        ("--fault 3", "'3' is not a REQUEST=KIND pair"),
         ("--host 0.0.0.0", "no TLS"),
     ],
 )
@@ -104,9 +104,10 @@ def test_a_bad_option_is_one_line_and_status_2(options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--fault 3=nope", "no fault 'nope'"), ("--port 80a", "'80a' is no whole number"), ("--fault 0=7006", "no plan"), ("--fault delete:1=7006", "no plan"), ("--fault x=7006", "no plan"),
-        ("--fault 1=down:x", "number of seconds"), ("--latency soon", "no number"), ("--latency -1", "latency"),
-        ("--queue-time soon", "no number"), ("--rate 0", "rate"), ("--shape round", "shape"), ("--port 70000", "port"),
+        ("--fault 3=nope", "Unknown fault 'nope'"), ("--port 80a", "'80a' is not a whole number"),
+        ("--fault 0=7006", "REQUEST=KIND"), ("--fault delete:1=7006", "REQUEST=KIND"), ("--fault x=7006", "REQUEST=KIND"),
+        ("--fault 1=down:x", "number of seconds"), ("--latency soon", "not a number"), ("--latency -1", "latency"),
+        ("--queue-time soon", "not a number"), ("--rate 0", "rate"), ("--shape round", "shape"), ("--port 70000", "port"),
         ("--key ''", "key"), ("--app a/b", "apps"), ("--host example.org", "no TLS"), ("--nope", "nope"),
     ],
 )  # fmt: skip

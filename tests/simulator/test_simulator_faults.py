@@ -285,7 +285,7 @@ def test_stop_is_not_held_up(simulator, fault):
             time.sleep(0.005)
         began = time.monotonic()
         sim.stop()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
 
 
 def test_stop_while_down(simulator):
@@ -294,7 +294,7 @@ def test_stop_while_down(simulator):
         create(sim)
     began = time.monotonic()
     sim.stop()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     sim.start()
     assert create(sim).status_code == 202
 
@@ -350,12 +350,12 @@ def test_the_plan_may_be_a_function():
         ({"3": "7006"}, "number"),
         ({("delete", 1): "7006"}, "number"),
         ({1: 7006}, "not 7006"),
-        ({1: "no_such"}, "no fault 'no_such'.*reset_before"),
-        ({1: "70060"}, "no fault"),
+        ({1: "no_such"}, "Unknown fault 'no_such'.*reset_before"),
+        ({1: "70060"}, "Unknown fault"),
         ({1: "7006:3"}, "no parameter"),
         ({1: "down:soon"}, "number of seconds, not 'soon'"),
-        ({1: "down:-1"}, "from 0 on"),
-        ({1: "down:nan"}, "from 0 on"),
+        ({1: "down:-1"}, "number >= 0"),
+        ({1: "down:nan"}, "number >= 0"),
         ({1: "redirect:"}, "url after the colon"),
     ],
 )
@@ -365,7 +365,7 @@ def test_a_plan_that_cannot_be_is_refused_at_once(plan, message):
 
 
 def test_a_parameter_belongs_to_its_kind():
-    with pytest.raises(ValueError, match="takes no url"):
+    with pytest.raises(ValueError, match="does not take url"):
         Fault("down", url="http://127.0.0.1/")
     assert Fault.parse("down:2.5") == Fault("down", seconds=2.5)
     assert Fault.parse("huge_body:1") == Fault("huge_body", megabytes=1)

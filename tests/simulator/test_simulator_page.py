@@ -58,7 +58,7 @@ def test_it_shows_what_is_held(sim):
 def test_settings_are_shown():
     with Simulator(latency=0.25, queue_time=60, rate=5, shape="seed", strict=True) as sim:
         text = page(sim)
-        assert all(f"<b>{value}</b>" in text for value in ("0.25 s", "60 s", "5 calls/s", "seed", "yes"))
+        assert all(f"<b>{value}</b>" in text for value in ("0.25 s", "60 s", "5 requests/s", "seed", "yes"))
         create(sim, *records(1))
         assert "queued" in page(sim)
 
@@ -76,8 +76,8 @@ def test_the_latest_fifty_are_shown(sim):
     assert "C-0059" in text
     assert "C-0010" in text
     assert "C-0009" not in text
-    assert text.count("and 10 more") == 2  # profiles and transactions
-    assert "and 40 more" in text  # calls: twenty are shown
+    assert text.count("and 10 earlier ones") == 2  # profiles and transactions
+    assert "and 40 earlier ones" in text  # requests: twenty are shown
     assert text.index("C-0059") < text.index("C-0010")
     assert text.index("create 60<") < text.index("create 41<")
     assert "create 40<" not in text

@@ -243,7 +243,7 @@ def test_stop_cuts_a_call_under_way():
             time.sleep(0.005)
         began = time.monotonic()
         sim.stop()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         with pytest.raises(requests.ConnectionError):
             waiting.result()
 
@@ -256,7 +256,7 @@ def test_stop_with_half_a_request_under_way(sim, caplog):
         time.sleep(0.05)
         began = time.monotonic()
         sim.stop()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         assert peer.recv(1) == b""
     assert not caplog.records
 

@@ -249,7 +249,7 @@ def test_a_seeded_profile_exists(service):
     service = service()
     service.seed_profile(APP, "A", "d1", {"status": "0"})
     assert results(service, create(service, device("A", "d1"), device("A", "d2"))) == ["7015", "1000"]
-    with pytest.raises(ValueError, match="no app 'nope'"):
+    with pytest.raises(ValueError, match="Unknown app 'nope'"):
         service.seed_profile("nope", "A", "", {})
 
 

@@ -73,7 +73,7 @@ def remove(path):
 
 @dag(schedule=None, params={"folder": ""})
 def set_up_and_torn_down():
-    """A file is there for the tasks between its setup and its teardown, whatever becomes of them."""
+    """A file is there for the tasks between its setup and its teardown, however they end."""
     path = write()
     with remove(path):
         submit = IMIconnectCreateAppProfileOperator(task_id="submit", path=path)

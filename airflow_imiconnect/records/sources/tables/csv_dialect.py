@@ -1,0 +1,153 @@
+"""Which delimiter, quote and escape a CSV file has, and where its header row is."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Any
+
+from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.records.sources.files.text import EmptyFileError
+from airflow_imiconnect.records.sources.options import ReadOptions
+from airflow_imiconnect.records.sources.tables.csv_text import CsvText
+
+_DELIMITERS = ",;\t|"
+_QUOTES = "\"'"
+_EXCELS_HINT = "sep="  # files for Excel may begin with a line that names the delimiter: sep=;
+_LOOKS_AHEAD = 30  # rows, for a header that does not come first
+_OF_MYSQL = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
+_NULL_OF_MYSQL = "\\N"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """
+    How a file's rows are written.
+
+    :param delimiter: what stands between cells
+    :param quotechar: what stands around a cell; None for nothing
+    :param escapechar: what stands before a quote within a quoted cell; None where it is doubled
+    :param is_mysql: whether a backslash escapes anywhere, and ``\\N`` is no value
+    :param skipinitialspace: whether a blank follows each delimiter
+    """
+
+    delimiter: str
+    quotechar: str | None
+    escapechar: str | None = None
+    is_mysql: bool = False
+    skipinitialspace: bool = False
+
+    def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """Return the rows of some lines; each raises csv.Error if it is not valid."""
+        settings: dict[str, Any] = {"delimiter": self.delimiter, "skipinitialspace": self.skipinitialspace}
+        settings |= {"quotechar": self.quotechar} if self.quotechar else {"quoting": csv.QUOTE_NONE}
+        if self.is_mysql:
+            return _mysql_rows(lines, self)
+        if self.escapechar:
+            lines = _with_doubled_quotes(lines, self)
+        return csv.reader(lines, strict=True, **settings)
+
+    def hint(self, text: CsvText) -> str:
+        """Return what may help with a row that is not valid."""
+        if not self.escapechar and text.has_escaped_quote:
+            return ". If a backslash stands before quotes within cells, set escapechar='\\\\'"
+        return ""
+
+
+def find_header(text: CsvText, options: ReadOptions, *, is_mysql: bool) -> Dialect:
+    """
+    Pass over what stands before the header row; return the dialect with which it holds the id's column.
+
+    :raises IMIconnectInvalidRecordError: the file is empty, or the header row seems to come later
+    """
+    for _ in islice(text, options.skip_rows):
+        text.begin_row()
+    delimiters = _delimiters(text, options, "\t" if is_mysql else _DELIMITERS)
+    dialects = _dialects(next(text.ahead()), delimiters, options, is_mysql=is_mysql)
+    for dialect in dialects:
+        if options.find_id(_names(text, dialect)) is not None:
+            return dialect
+    for dialect in dialects:
+        _look_further(text, dialect, options)
+    return max(dialects, key=lambda dialect: len(_names(text, dialect)))
+
+
+def _dialects(head: str, delimiters: str, options: ReadOptions, *, is_mysql: bool) -> list[Dialect]:
+    if is_mysql:
+        return [Dialect(delimiter, options.quotechar, is_mysql=True) for delimiter in delimiters]
+    return [
+        Dialect(delimiter, quote, options.escapechar, skipinitialspace=f"{delimiter} {quote}" in head)
+        for quote, delimiter in product(options.quotechar or _QUOTES, delimiters)
+    ]
+
+
+def _delimiters(text: CsvText, options: ReadOptions, usual: str) -> str:
+    """Pass over blank lines, and over Excel's hint; return the delimiters that may be the table's."""
+    delimiters = options.delimiter or usual
+    for line in text.ahead():
+        if _names_delimiter(line):
+            delimiters = options.delimiter or line.rstrip("\r\n")[-1]
+        elif line.strip():
+            return delimiters
+        next(iter(text))
+    raise EmptyFileError(text.where)
+
+
+def _names_delimiter(line: str) -> bool:
+    return line.startswith(_EXCELS_HINT) and len(line.rstrip("\r\n")) == len(_EXCELS_HINT) + 1
+
+
+def _names(text: CsvText, dialect: Dialect) -> list[str]:
+    with suppress(csv.Error, StopIteration):
+        return [name.strip() for name in next(dialect.reader(text.ahead()))]
+    return []
+
+
+def _look_further(text: CsvText, dialect: Dialect, options: ReadOptions) -> None:
+    """Raise an error if one of the next lines looks like the header row."""
+    for number, line in enumerate(text.ahead(_LOOKS_AHEAD)):
+        with suppress(csv.Error, StopIteration):
+            names = [name.strip() for name in next(dialect.reader([line]))]
+            if number and options.find_id(names) is not None:
+                skipped = text.used + number
+                raise IMIconnectInvalidRecordError(
+                    f"{text.where}, line {text.used + 1}",
+                    f"the header row seems to be on line {skipped + 1} (its columns: {', '.join(names)}): set "
+                    f"skip_rows={skipped}",
+                )
+
+
+def _with_doubled_quotes(lines: Iterable[str], dialect: Dialect) -> Iterator[str]:
+    """
+    Yield lines in which a quote within a cell is doubled, as csv wants it.
+
+    The escape counts within quotes only, and before a quote or itself: elsewhere it is text, as in DOMAIN\\user.
+    """
+    quote, escape, is_open = dialect.quotechar or '"', dialect.escapechar or "\\", False
+    token = re.compile(f"{re.escape(escape)}.|{re.escape(quote)}|.[^{re.escape(escape + quote)}]*", re.DOTALL)
+    for line in lines:
+        if not is_open and escape not in line and line.count(quote) % 2 == 0:
+            yield line
+            continue
+        parts: list[str] = []
+        for part in token.findall(line):
+            if part == quote:
+                is_open = not is_open and (not parts or parts[-1][-1] in dialect.starts) if not is_open else False
+                parts.append(part)
+            else:
+                parts.append(_unescaped(part, quote, escape) if is_open else part)
+        yield "".join(parts)
+
+
+def _unescaped(part: str, quote: str, escape: str) -> str:
+    if part == escape + quote:
+        return quote * 2
+    return escape if part == escape * 2 else part
+
+
+def _mysql_rows(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
+    raise NotImplementedError

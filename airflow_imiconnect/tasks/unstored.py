@@ -1,0 +1,31 @@
+"""Records in a template field, of which Airflow stores every value: here it stores how many there are."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.tasks.storage import records_source
+
+
+class Unstored:
+    """
+    Records that are not shown in Rendered Templates, nor stored in Airflow's database.
+
+    :param records: a list, what stands for one, or the text of one; Airflow renders the templates in it
+    """
+
+    template_fields: ClassVar[tuple[str, ...]] = ("records",)
+
+    def __init__(self, records: object) -> None:
+        self.records = records
+
+    def serialize(self) -> str:
+        """Return what Airflow stores instead."""
+        try:
+            count = len(records_source(self.records))
+        except IMIconnectInvalidRecordError:
+            return "not a list of records"
+        return f"{count} record{'s' if count != 1 else ''}"
+
+    __str__ = __repr__ = serialize
