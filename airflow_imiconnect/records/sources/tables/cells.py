@@ -10,6 +10,8 @@ from airflow_imiconnect.records.sources.tables.columns import BAD_CELLS, Columns
 
 ROWS_AT_ONCE = 1000
 TOO_LONG = f"the row is longer than {MAX_RECORD_BYTES} bytes, which no record is"
+_TEXT = frozenset({str, type(None)})
+_SIZED = frozenset({str, bytes, dict, list, tuple})
 
 
 class Cells(NamedTuple):
@@ -42,6 +44,20 @@ def cell_records(blocks: Iterable[Cells], columns: Columns, where: str) -> Itera
                 yield RawRecord(position, None, TOO_LONG)
             else:
                 yield RawRecord(position, record, None, is_plain)
+
+
+def cells_of(values: Sequence[Sequence[object]]) -> Cells:
+    """Return the cells of some rows, of whatever types they are."""
+    is_plain, length = True, 0
+    for column in values:
+        kinds = set(map(type, column))
+        text = joined_text(column) if kinds <= _TEXT else None
+        is_plain = is_plain and text is not None and text.isprintable()
+        if text is not None:
+            length += len(text)
+        elif not kinds.isdisjoint(_SIZED):
+            length += sum(map(_size, column))
+    return Cells(values, is_plain, length > MAX_RECORD_BYTES)
 
 
 def joined_text(values: Sequence[object]) -> str | None:

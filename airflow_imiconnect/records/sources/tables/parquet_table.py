@@ -51,9 +51,7 @@ def _frugal(arrow: Arrow) -> Iterator[None]:
         arrow.set_memory_pool(usual)
 
 
-def _records(
-    arrow: Arrow, file: IO[bytes], where: str, options: ReadOptions, notes: Notes
-) -> Iterator[RawRecord]:
+def _records(arrow: Arrow, file: IO[bytes], where: str, options: ReadOptions, notes: Notes) -> Iterator[RawRecord]:
     table = arrow.parquet.ParquetFile(file, buffer_size=BLOCK, pre_buffer=False, page_checksum_verification=True)
     rows_at_once = _rows_at_once(table.metadata)
     if not rows_at_once:
