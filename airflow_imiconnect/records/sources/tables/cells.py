@@ -33,7 +33,8 @@ def cell_records(blocks: Iterable[Cells], columns: Columns, where: str) -> Itera
     number = 0
     for block in blocks:
         is_plain, is_long = block.is_plain and columns.is_plain, block.is_long
-        for number, cells in enumerate(zip(*block.values, strict=True), start=number + 1):
+        for cells in zip(*block.values, strict=True):
+            number += 1
             position = f"{where}, row {number}"
             try:
                 record = columns.record(cells)

@@ -14,6 +14,7 @@ Reader: TypeAlias = Callable[[int, int], Sequence[object]]
 WHERE = "records"
 _PANDAS, _POLARS = "pandas", "polars"
 _INTERFACES = ("__arrow_c_stream__", "__arrow_c_array__")
+_SINGLE = "If it is a single column, pass the frame that it belongs to"
 _DOUBLE = 8  # bytes of a Python float
 
 
@@ -47,7 +48,7 @@ def frame_columns(frame: Frame) -> FrameColumns:
     if kind == "LazyFrame":
         raise _error("this is a LazyFrame, which holds no rows yet: pass its result, frame.collect()")
     if kind == "Series":
-        raise _single_column(frame)
+        raise _error("this is a Series, a single column: pass the frame that it belongs to")
     if package == _PANDAS:
         return _of_pandas(frame)
     arrow = load_pyarrow(f"{WHERE}: {package or 'Arrow'} frames")
@@ -65,10 +66,6 @@ def _family(value: object) -> tuple[str, str]:
 
 def _error(reason: str) -> IMIconnectInvalidRecordError:
     return IMIconnectInvalidRecordError(WHERE, reason)
-
-
-def _single_column(value: object) -> IMIconnectInvalidRecordError:
-    return _error(f"this is a {type(value).__name__}, a single column: pass the frame that it is a column of")
 
 
 def _of_pandas(frame: Frame) -> FrameColumns:
@@ -126,8 +123,9 @@ def _polars_reader(arrow: Arrow, column: Frame) -> Reader:
 def _of_arrow(arrow: Arrow, frame: Frame) -> FrameColumns:
     try:
         table = arrow.table(frame)
-    except (arrow.ArrowException, TypeError):
-        raise _single_column(frame) from None
+    except (arrow.ArrowException, TypeError) as error:
+        words = f"a {type(frame).__name__} that cannot be read as a table ({type(error).__name__}). {_SINGLE}"
+        raise _error(f"this is {words}") from None
     return FrameColumns(table.column_names, [_arrow_reader(arrow, column) for column in table.columns], len(table))
 
 
