@@ -36,15 +36,14 @@ def cell_records(blocks: Iterable[Cells], columns: Columns, where: str) -> Itera
         for cells in zip(*block.values, strict=True):
             number += 1
             position = f"{where}, row {number}"
-            try:
-                record = columns.record(cells)
-            except BAD_CELLS as error:
-                yield RawRecord(position, cells, problem_of(error))
-                continue
             if is_long and _size(cells) > MAX_RECORD_BYTES:
                 yield RawRecord(position, None, TOO_LONG)
-            else:
-                yield RawRecord(position, record, None, is_plain)
+                continue
+            try:
+                raw = RawRecord(position, columns.record(cells), None, is_plain)
+            except BAD_CELLS as error:
+                raw = RawRecord(position, cells, problem_of(error))
+            yield raw
 
 
 def cells_of(values: Sequence[Sequence[object]]) -> Cells:
