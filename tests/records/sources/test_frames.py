@@ -29,7 +29,7 @@ UID = UUID("12345678-1234-5678-1234-567812345678")
 def checked(source, notes=None):
     """Return the records that can be sent, and what is wrong with the others."""
     problems = []
-    raws = source.read(notes or Notes())
+    raws = source.read(Notes() if notes is None else notes)
     kept = list(check_records(raws, on_problem=lambda _, error: problems.append(str(error))))
     return [(record.customer_id, record.attributes) for record in kept], problems
 
@@ -123,9 +123,11 @@ def test_a_column_named_attributes_holds_the_vendors_record(way_in, tmp_path):
     assert checked(way_in(columns, tmp_path)) == ([("C1", {"status": "1"}), ("C2", {"status": "0", "psid": "7"})], [])
 
 
-@pytest.mark.parametrize("way_in", WAYS_IN.values(), ids=WAYS_IN)
+@pytest.mark.parametrize("way_in", [way for name, way in WAYS_IN.items() if name != "list"])
 def test_json_text_in_a_column_named_attributes_is_the_vendors_record(way_in, tmp_path):
-    kept, problems = checked(way_in({"customerId": ["C1", "C2"], "attributes": ['{"status": 1}', '{"planted']}, tmp_path))
+    kept, problems = checked(
+        way_in({"customerId": ["C1", "C2"], "attributes": ['{"status": 1}', '{"planted']}, tmp_path)
+    )
     assert kept == [("C1", {"status": "1"})]
     assert problems[0].endswith("Attributes: must be an object of attributes, or the JSON text of one")
 
@@ -213,7 +215,9 @@ def test_the_version_is_that_of_the_content():
     others = [table.slice(1), table.rename_columns(["customerId", "x", "z"]), table.set_column(2, "y", table["x"])]
     assert len({FrameSource(each).version for each in [table, *others]}) == 4
     assert FrameSource(table, ReadOptions(attributes={"channel": "fb"})).version != FrameSource(table).version
-    values = pd.DataFrame({"customerId": ["C1"], "x": [np.float32(5.3)], "y": [pd.NaT], "z": [pd.Timestamp(0, tz="UTC")]})
+    values = pd.DataFrame(
+        {"customerId": ["C1"], "x": [np.float32(5.3)], "y": [pd.NaT], "z": [pd.Timestamp(0, tz="UTC")]}
+    )
     assert FrameSource(values).version
     assert FrameSource(pd.DataFrame({"customerId": ["C1"], "x": [object()]})).version == ""
 
@@ -270,9 +274,7 @@ def test_columns_of_pandas(column, texts):
 def test_columns_of_pandas_that_are_not_attributes(column):
     kept, problems = checked(FrameSource(pd.DataFrame({"customerId": ["C1", "C2"], "x": column})))
     assert kept == []
-    assert ["records, row 1: Attributes.x: is a ", "records, row 2: Attributes.x: is a "] == [
-        problem[: len("records, row 1: Attributes.x: is a ")] for problem in problems
-    ]
+    assert [problem[:35] for problem in problems] == [f"records, row {n}: Attributes.x: is a " for n in (1, 2)]
 
 
 def test_an_index_with_a_name_is_a_column():
@@ -345,13 +347,20 @@ def test_whatever_has_the_interface_is_read_once_and_given_again():
     frame = OfAnotherPackage(pa.table({"customerId": ["C1"], "x": ["a"]}))
     assert is_frame(frame)
     source = FrameSource(frame)
-    assert [raw.record for raw in source] == [raw.record for raw in source] == [{"customerId": "C1", "Attributes": {"x": "a"}}]
+    assert (
+        [raw.record for raw in source]
+        == [raw.record for raw in source]
+        == [{"customerId": "C1", "Attributes": {"x": "a"}}]
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (pl.DataFrame({"customerId": ["planted"]}).lazy(), "this is a LazyFrame, which holds no rows yet: pass its result, frame.collect()"),
+        (
+            pl.DataFrame({"customerId": ["planted"]}).lazy(),
+            "this is a LazyFrame, which holds no rows yet: pass its result, frame.collect()",
+        ),
         (pl.Series(["planted"]), "this is a Series, a single column"),
         (pd.Series(["planted"]), "this is a Series, a single column"),
         (pa.array(["planted"]), "this is a StringArray that cannot be read as a table"),
@@ -364,7 +373,9 @@ def test_what_is_not_a_table_is_refused_by_its_name(value, words):
     assert error_of(value).startswith(f"records: {words}")
 
 
-@pytest.mark.parametrize("value", [None, "planted", [], [{}], {}, (), {"DataFrame": 1}, object(), np.array([1])], ids=str)
+@pytest.mark.parametrize(
+    "value", [None, "planted", [], [{}], {}, (), {"DataFrame": 1}, object(), np.array([1])], ids=str
+)
 def test_other_values_are_not_frames(value):
     assert not is_frame(value)
 
@@ -379,9 +390,12 @@ def test_without_pyarrow_pandas_is_read_and_others_say_what_to_install(monkeypat
 
     columns = {"customerId": ["C1"], "x": np.array([5.3], dtype="float32")}
     table, frame = pa.table(columns), pl.DataFrame(columns)
-    ours = pd.DataFrame(columns, dtype=object)
+    ours = pd.DataFrame(columns)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(IMIconnectRequestError, match=r"^records: Arrow frames need pyarrow: pip install 'airflow-imiconnect\[parquet\]'"):
+    with pytest.raises(
+        IMIconnectRequestError,
+        match=r"^records: Arrow frames need pyarrow: pip install 'airflow-imiconnect\[parquet\]'",
+    ):
         FrameSource(table)
     with pytest.raises(IMIconnectRequestError, match=r"^records: polars frames need pyarrow: pip install"):
         FrameSource(frame)

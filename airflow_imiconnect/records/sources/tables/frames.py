@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import date
 
 import msgspec
 
@@ -75,6 +76,6 @@ class FrameSource:
 def _plain(value: object) -> object:
     if is_missing(value):
         return None
-    if getattr(value, "ndim", None) == 0:  # a numpy scalar
+    if isinstance(value, str | date) or getattr(value, "ndim", None) == 0:  # a scalar of pandas or numpy
         return str(value)
     raise TypeError(type(value).__name__)
