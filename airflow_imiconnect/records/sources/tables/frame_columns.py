@@ -115,7 +115,7 @@ def _polars_reader(arrow: Arrow, column: Frame) -> Reader:
     if str(column.dtype) != "Object":  # which Arrow would be handed as addresses
         try:
             return _arrow_reader(arrow, arrow.chunked_array(column))
-        except (arrow.ArrowException, TypeError):  # a type that Arrow does not have, such as Int128
+        except (arrow.ArrowException, OSError, TypeError):  # a type that Arrow does not have, such as Int128
             pass
     return lambda start, stop: column.slice(start, stop - start).to_list()
 
