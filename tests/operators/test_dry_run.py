@@ -30,7 +30,7 @@ def test_a_dry_run_sends_nothing_and_says_what_would_be_sent(sim, everything_log
     assert result == json.loads(json.dumps(result))
     assert result == {
         "operation": "create", "app_id": APP, "records": 250, "accepted": 0, "invalid": 0, "refused": 0, "existing": 0,
-        "transids": [], "transaction_records": [], "transaction_places": [], "resent": [], "rejects": None,
+        "transids": [], "transaction_records": [], "transaction_places": [], "resent": [], "notes": [], "rejects": None,
         "dry_run": {"records": 250, "calls": 3, "channels": {"Twitter": 249, "Facebook": 1}},
     }  # fmt: skip
     assert not sim.calls

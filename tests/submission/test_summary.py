@@ -57,7 +57,7 @@ def test_the_result_counts_every_record(tmp_path):
     assert submission.error(tolerate_refused=False) is None
     assert submission.to_submission().to_json() == {
         "operation": "create", "app_id": "a_1", "records": 3, "accepted": 3, "invalid": 0, "refused": 0,
-        "existing": 0, "rejects": None, "resent": [], "transids": ["T0", "T1", "T2"], "transaction_records": [1, 1, 1],
+        "existing": 0, "notes": [], "rejects": None, "resent": [], "transids": ["T0", "T1", "T2"], "transaction_records": [1, 1, 1],
         "transaction_places": [[0, 1], [1, 2], [2, 3]],
     }  # fmt: skip
     assert list(tmp_path.iterdir()) == []
