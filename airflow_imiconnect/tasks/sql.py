@@ -161,11 +161,11 @@ def _by_engine(engine: Engine, statement: str, parameters: Any) -> Iterator[_Row
             streaming = connection.execution_options(
                 stream_results=True, max_row_buffer=_ROWS_AT_ONCE, no_parameters=True
             )
-            result = streaming.exec_driver_sql(statement, parameters)
-            if not result.returns_rows:
-                raise _request_error("this one returns none")
-            parts = result.partitions(_ROWS_AT_ONCE)
-            yield _Rows(list(result.keys()), (tuple(row) for part in parts for row in part))
+            with closing(streaming.exec_driver_sql(statement, parameters)) as result:
+                if not result.returns_rows:
+                    raise _request_error("this one returns none")
+                parts = result.partitions(_ROWS_AT_ONCE)
+                yield _Rows(list(result.keys()), (tuple(row) for part in parts for row in part))
     finally:
         engine.dispose()
 
