@@ -1,4 +1,4 @@
-"""Values that can be read only once, kept on the worker's disk: records are checked first, then sent, and read again."""
+"""Values that can be read only once, kept on the worker's disk: records are checked, then sent, and read again."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ class _Pickle:
 class _Pickler(pickle.Pickler):
     """Knows what pickle cannot keep, or keeps in no fixed order."""
 
-    def reducer_override(self, value: Any) -> Any:  # noqa: ANN401, PLR6301 - as pickle has it
+    def reducer_override(self, value: Any) -> Any:  # noqa: ANN401 - as pickle has it
         if isinstance(value, Enum):
             return _same, (value.value,)
         if isinstance(value, AppProfile):

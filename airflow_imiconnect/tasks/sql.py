@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook
+from jinja2 import TemplateNotFound
 
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectRequestError, one_line
 from airflow_imiconnect.records.sources.files.compression import missing_package
@@ -15,6 +16,7 @@ from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.spool import SpooledTable
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from sqlalchemy.engine import Engine
 
 _ROWS_AT_ONCE = 1000
@@ -31,7 +33,7 @@ class _Rows(NamedTuple):
     rows: Iterator[Sequence[object]]
 
 
-def query_source(sql: object, conn_id: str, parameters: object, options: ReadOptions) -> SpooledTable:
+def query_source(sql: object, conn_id: object, parameters: object, options: ReadOptions) -> SpooledTable:
     """
     Run a query, and keep its rows on the worker's disk, a thousand at a time in memory.
 
@@ -46,8 +48,20 @@ def query_source(sql: object, conn_id: str, parameters: object, options: ReadOpt
     """
     statement = _statement(sql)
     values = tuple(parameters) if isinstance(parameters, list) else parameters or None
-    with _failures(conn_id), _rows_of(_hook(conn_id), statement, values) as (names, rows):
+    name = str(conn_id or "").strip()
+    with _failures(name), _rows_of(_hook(name), statement, values) as (names, rows):
         return SpooledTable(names, rows, options)
+
+
+def template_text(jinja_env: Environment, name: str) -> str:
+    """
+    Return the text of a ``.sql`` file, which is looked for beside the DAG and in its template_searchpath.
+
+    :raises jinja2.TemplateNotFound: there is none
+    """
+    if jinja_env.loader is None:
+        raise TemplateNotFound(name)
+    return jinja_env.loader.get_source(jinja_env, name)[0]
 
 
 def _statement(sql: object) -> str:
@@ -72,7 +86,7 @@ def _hook(conn_id: str) -> Any:  # noqa: ANN401 - the extra may be missing
     connection = BaseHook.get_connection(conn_id)
     kind = f"Connection {conn_id!r} has the type {connection.conn_type!r}"
     try:
-        hook = connection.get_hook()
+        hook = connection.get_hook()  # type: ignore[no-untyped-call]
     except (AirflowException, ImportError):
         raise IMIconnectRequestError(
             f"{kind}, whose provider is not installed: pip install apache-airflow-providers-{connection.conn_type}. "
@@ -115,7 +129,9 @@ def _words(error: BaseException) -> str:
 @contextmanager
 def _rows_of(hook: Any, statement: str, parameters: Any) -> Iterator[_Rows]:  # noqa: ANN401 - as above
     engine = _engine(hook)
-    with _by_cursor(hook, statement, parameters) if engine is None else _by_engine(engine, statement, parameters) as rows:
+    with (
+        _by_cursor(hook, statement, parameters) if engine is None else _by_engine(engine, statement, parameters) as rows
+    ):
         yield rows
 
 
@@ -142,9 +158,7 @@ def _over_own_connection(hook: Any, engine: Engine) -> Engine:  # noqa: ANN401 -
     if _driver(type(connection).__module__) == _driver(getattr(engine.dialect.dbapi, "__name__", "")) and (
         "cursor" not in hook.connection.extra_dejson  # rows of another kind than SQLAlchemy expects
     ):
-        own: Engine = hook.get_sqlalchemy_engine(
-            {**_HIDDEN, "creator": lambda: connection, "poolclass": NullPool}
-        )
+        own: Engine = hook.get_sqlalchemy_engine({**_HIDDEN, "creator": lambda: connection, "poolclass": NullPool})
         return own
     connection.close()
     return engine

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg2
 
+SETTINGS = ("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
 NEEDED = "PostgreSQL is not installed. Debian and Ubuntu: apt-get install postgresql."
 
 
@@ -34,9 +35,7 @@ class Postgres:
         data = str(self._folder / "data")
         self._run("initdb", "-D", data, "-A", "trust", "-U", "airflow", "--no-sync", "--locale", "C.UTF-8")
         self._process = subprocess.Popen(
-            [programs() / "postgres", "-D", data, "-p", str(self.port), "-k", self._folder]
-            + ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
-            **self._as,
+            [programs() / "postgres", "-D", data, "-p", str(self.port), "-k", self._folder, *SETTINGS], **self._as
         )
         self._wait()
 
