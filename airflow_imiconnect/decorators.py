@@ -23,7 +23,7 @@ from airflow_imiconnect.tasks.storage import records_source
 try:
     from airflow.sdk.bases.decorator import determine_kwargs
 except ImportError:  # Airflow 3.1
-    from airflow.utils.operator_helpers import determine_kwargs
+    from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import TaskDecorator
