@@ -37,7 +37,7 @@ def query_source(sql: object, conn_id: object, parameters: object, options: Read
     """
     Run a query, and keep its rows on the worker's disk, a thousand at a time in memory.
 
-    Nothing is ever committed: what the query changes is rolled back.
+    Nothing is committed: what a query changes, by a function that it calls say, is rolled back.
 
     :param sql: one statement that returns rows
     :param conn_id: the connection of a database, of any provider that has a DbApiHook

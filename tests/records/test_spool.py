@@ -13,12 +13,14 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from pathlib import Path
 from types import MappingProxyType
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from support.stand_ins import record, records
 
 from airflow_imiconnect.attributes import TwitterAttributes
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError, IMIconnectTransientError
@@ -28,7 +30,6 @@ from airflow_imiconnect.records.sources.lists import ListSource
 from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.spool import Spool, SpooledRecords, SpooledTable, Unkept
 from airflow_imiconnect.records.validation import check_records
-from support.stand_ins import record, records
 
 
 class Colour(Enum):
@@ -50,7 +51,7 @@ class Torn:
         return int, ("planted-value",)
 
 
-MOMENT = datetime(2018, 8, 26, 12, 26, 3, 789_000)
+MOMENT = datetime(2018, 8, 26, 12, 26, 3, 789_000)  # noqa: DTZ001 - as most databases have them
 VALUES = {
     "text": "Zoë\n\u2028 tab\t",
     "empty": "",
@@ -98,7 +99,7 @@ VALUES = {
     "surrogate": "\ud83d",
     "mine": Mine(),
 }
-ROWS = {"customerId", "name"}
+OPEN = Path("/proc/self/fd")
 
 
 def outcome(source):
@@ -143,7 +144,7 @@ def test_records_of_all_kinds_are_as_in_a_list():
 def test_what_the_disk_cannot_keep_is_one_refused_record():
     circle = record(2)
     circle["Attributes"]["self"] = circle
-    with open(os.devnull) as opened:
+    with Path(os.devnull).open() as opened:
         items = [record(1), circle, record(3, file=opened), record(4, name=Torn()), lambda: 1, record(6)]
         source = SpooledRecords(iter(items))
     assert [customer for customer, _ in outcome(source)[0]] == ["C1", "C6"]
@@ -227,8 +228,7 @@ def test_the_version_is_the_same_in_another_process():
 
 
 def test_the_version_does_not_tell_one_object_from_two_that_are_equal():
-    text = "".join(["a", "b"])
-    other = "".join(["a", "b"])
+    text, other = str(10**9), str(10**9)
     assert text is not other
     one = SpooledTable(["customerId", "a", "b"], [("C1", text, text)])
     two = SpooledTable(["customerId", "a", "b"], [("C1", text, other)])
@@ -294,7 +294,7 @@ def test_the_file_has_no_name_and_is_nobody_elses(tmp_path, monkeypatch):
     about = os.fstat(spool._file.fileno())
     assert (stat.S_IMODE(about.st_mode), about.st_nlink, about.st_uid) == (0o600, 0, os.geteuid())
     assert about.st_size > 10_000
-    assert os.stat(tmp_path).st_dev == about.st_dev
+    assert tmp_path.stat().st_dev == about.st_dev
     assert list(tmp_path.iterdir()) == []
 
 
@@ -308,12 +308,12 @@ def test_the_file_is_closed_with_the_spool():
 
 
 def test_the_file_is_closed_when_a_function_fails():
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(OPEN.iterdir()))
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             Spool(1 / (3 - number) for number in range(9))
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(OPEN.iterdir())) == before
 
 
 KILLED = """
