@@ -111,7 +111,10 @@ def test_parameters_in_the_style_of_the_driver(where, parameters):
 @pytest.mark.usefixtures("connection")
 def test_the_extra_of_the_connection_counts():
     """TLS settings stand there: the engine's own connection would not have them."""
-    assert read("SELECT 1 AS customerid, current_setting('application_name') AS x") == ([("1", {"x": "the-extra's"})], [])
+    assert read("SELECT 1 AS customerid, current_setting('application_name') AS x") == (
+        [("1", {"x": "the-extra's"})],
+        [],
+    )
 
 
 @pytest.mark.parametrize("kind", ["dictcursor", "namedtuplecursor"])
@@ -157,7 +160,9 @@ def test_the_error_of_the_database_shows_no_value(everything_logged, sql, parame
 def test_a_database_that_is_away(monkeypatch, postgres):
     fields = json.loads(postgres.connection) | {"port": 1, "password": SECRET}
     monkeypatch.setenv("AIRFLOW_CONN_PEOPLE", json.dumps(fields))
-    with pytest.raises(IMIconnectError, match="The query on connection 'people' failed: OperationalError: .*refused") as e:
+    with pytest.raises(
+        IMIconnectError, match="The query on connection 'people' failed: OperationalError: .*refused"
+    ) as e:
         read("SELECT 1 AS customerid")
     assert SECRET not in str(e.value)
 
@@ -184,8 +189,9 @@ print(records, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stde
 """
 COLUMNS = "n AS \"customerId\", 'Name of person ' || n AS name, n * 1.5 AS x, 'c' || n || '@example.com' AS email"
 SERIES = {
-    "postgres": f"SELECT {COLUMNS}, now() AS \"createdOn\" FROM generate_series(1, COUNT) n",
-    "sqlite": "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < COUNT) " + f"SELECT {COLUMNS} FROM s",
+    "postgres": f'SELECT {COLUMNS}, now() AS "createdOn" FROM generate_series(1, COUNT) n',
+    "sqlite": "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < COUNT) "
+    + f"SELECT {COLUMNS} FROM s",
 }
 
 
