@@ -26,7 +26,7 @@ class _SubmitOperator(RecordsOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, send, and return what was accepted; wait until it has finished where that is wanted."""
         started, hook, resumption = time.time(), hook_of(self.imiconnect_conn_id), self._resumption(context)
-        source = self._source()
+        source = self._source(context)
         submitting = Submitting(self._order(hook), source, self._rejects(context), self.log, resumption.then)
         try:
             if self.is_dry_run:
@@ -118,7 +118,7 @@ class _SubmitOperator(RecordsOperator):
             )
         before = submission.rejects
         with self._rejects(context, keep=before is not None) as rejects:
-            records = records_again(self._source, version, strict=self.strict, log=self.log)
+            records = records_again(lambda: self._source(context), version, strict=self.strict, log=self.log)
             for failed, record in outcome.failed_records.with_records(records):
                 rejects.add_failed(failed, record)
         uri = rejects.uri or before
