@@ -1,5 +1,6 @@
 """The hook talks to a real server on a real socket."""
 
+import gzip
 import json
 import socket
 import time
@@ -215,6 +216,23 @@ def test_nobody_listens(hook, connect):
         ) as caught:
             hook.create_app_profiles(APP, [record(1)])
     assert not isinstance(caught.value, IMIconnectAmbiguousError)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b'{"code": 413, "message": "Payload Too Large"}'])
+def test_a_request_that_is_too_large_says_to_lower_batch_size(hook, connect, body):
+    with raw_server(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as url:
+        connect(host=url)
+        with pytest.raises(IMIconnectRequestError, match=r"is larger .*\(HTTP 413\)\. Lower batch_size") as caught:
+            hook.create_app_profiles(APP, [record(1, twitter_name=SECRET)])
+    assert SECRET not in str(caught.value)
+
+
+def test_a_gzipped_answer_is_read(hook, connect):
+    body = gzip.compress(b'{"code": "1001", "description": "Queued", "transid": "T1"}')
+    head = b"HTTP/1.1 202 Accepted\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with raw_server(head + body) as url:
+        connect(host=url)
+        assert hook.create_app_profiles(APP, [record(1)]).transids == ("T1",)
 
 
 def test_an_unknown_host(hook, connect):
