@@ -27,6 +27,7 @@ from airflow_imiconnect.profile_api.codes import (
     row_of,
 )
 from airflow_imiconnect.profile_api.error_texts import CHECK_HOST
+from airflow_imiconnect.profile_api.lacking import lacking_in_request
 from airflow_imiconnect.profile_api.requests import Request, Response
 
 _ERRORS: Mapping[Reading, type[IMIconnectError]] = {
@@ -96,8 +97,9 @@ def _error(
     if cls is IMIconnectAmbiguousError:
         words += f". {_MAYBE}" if request.is_write else ""
         cls = cls if request.is_write else IMIconnectTransientError
+    lacks = lacking_in_request(body.code, request.operation, request.records) if body else ""
     return cls(
-        f"IMIconnect {request.subject} failed: {words}.{f' {advice}' if advice else ''}",
+        " ".join(filter(None, (f"IMIconnect {request.subject} failed: {words}.", lacks, advice))),
         code=body.code if body else None,
         description=(body.description if body else None) or None,
         http_status=response.status,

@@ -85,9 +85,23 @@ def test_refused_records_fail_the_task_and_stand_in_the_rejects(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (line,) = map(json.loads, path.read_text().splitlines())
     assert line == {
-        "position": "records[1]", "stage": "refused", "code": "7003", "description": "the words", "transid": "T1",
-        "customerId": "C1", "record": {"customerId": "C1", "Attributes": {}},
+        "position": "records[1]", "stage": "refused", "code": "7003", "transid": "T1", "customerId": "C1",
+        "description": "the words (the record lacks status, which every channel requires)",
+        "record": {"customerId": "C1", "Attributes": {}},
     }  # fmt: skip
+
+
+def test_a_record_that_lacks_what_its_channel_requires_says_so_in_rejects_and_error(tmp_path):
+    def send(batch):
+        return Receipt(
+            ("T",), "finished", (RecordResult("C0", "7003", "param missing"), RecordResult("C1", "7015", "x"))
+        )
+
+    submission = submitted(tmp_path, send, count=2, size=2)
+    lacks = "lacks status, which every channel requires"
+    assert f"First customer ids: C0 (7003, {lacks}), C1 (7015)." in str(submission.refusal())
+    lines = map(json.loads, (tmp_path / "rejects.jsonl").read_text().splitlines())
+    assert [line["description"] for line in lines] == [f"param missing (the record {lacks})", "x"]
 
 
 def test_a_transaction_holds_the_records_that_were_not_refused_at_once(tmp_path):
