@@ -15,11 +15,12 @@ from collections.abc import Iterator, Sequence
 
 from airflow_imiconnect.errors import IMIconnectError
 from airflow_imiconnect.profile_api.operations import MAX_RECORDS
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.preview import Preview
 from airflow_imiconnect.records.profile import CUSTOMER_ID
 from airflow_imiconnect.records.sources.file_source import FORMATS
+from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.sources.raw import RawRecord, Source
-from airflow_imiconnect.records.sources.tables import TableOptions
 from airflow_imiconnect.records.validation import check_records
 from airflow_imiconnect.tasks.storage import files_source
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Check the input, and print what is wrong with it and what would be sent."""
-    preview = Preview(options.batch_size)
+    preview = Preview(options.batch_size, Notes())
     problem: IMIconnectError | None = None
     try:
         source = files_source(options.path, options.format, _table_options(options))
@@ -109,10 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _table_options(options: argparse.Namespace) -> TableOptions:
+def _table_options(options: argparse.Namespace) -> ReadOptions:
     columns = {column: attribute or None for column, attribute in options.column}
     dialect = (options.delimiter, options.quotechar, options.escapechar)
-    return TableOptions(options.customer_id_column, columns, dict(options.attribute), *dialect)
+    return ReadOptions(options.customer_id_column, columns, dict(options.attribute), (), "utf-8", 0, *dialect)
 
 
 def _pair(text: str) -> tuple[str, str]:
