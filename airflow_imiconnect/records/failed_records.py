@@ -105,13 +105,13 @@ class FailedRecords:
                 database.execute("INSERT INTO content VALUES (?, ?, ?, ?)", values)
         for key, failed in self._rows():
             transaction = self._transactions[key[0]]
-            record = _content(database, failed, transaction.places)
-            if record and (lacks := lacking(failed.code, transaction.operation, record.attributes)):
+            found = _content(database, failed, transaction.places)
+            if found and (lacks := lacking(failed.code, transaction.operation, found.attributes)):
                 failed = failed._replace(lacks=lacks)  # noqa: PLW2901 - the same one, better known
                 database.execute(
                     "UPDATE failed SET lacks = ? WHERE (transaction_number, number) = (?, ?)", (lacks, *key)
                 )
-            yield failed, record
+            yield failed, found
 
     def _open(self) -> sqlite3.Connection:
         self._numbers = {transaction.transid: number for number, transaction in enumerate(self._transactions)}
