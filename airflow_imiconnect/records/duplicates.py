@@ -23,7 +23,7 @@ _FASTEST = 1  # of zlib's levels
 
 def profile_key(customer_id: str, attributes: Mapping[str, str], channel: str) -> tuple[str, str, str]:
     """
-    Return what identifies a profile in its app: the customer and the device, ``rtmId``, else ``deviceId`` (contract 18).
+    Return what identifies a profile in its app (contract 18): customer and device, ``rtmId`` or else ``deviceId``.
 
     Where a record names no device, as in Facebook, Twitter and WeChat, its channel stands for it.
     """

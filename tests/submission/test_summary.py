@@ -16,6 +16,7 @@ from airflow_imiconnect.pacing.backoff import RetryPolicy
 from airflow_imiconnect.profile_api.operations import CREATE
 from airflow_imiconnect.profile_api.results import Receipt, RecordResult, Transaction
 from airflow_imiconnect.records.batches import make_batches
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.preview import Preview
 from airflow_imiconnect.records.rejects import RejectsFile
 from airflow_imiconnect.records.sources.lists import ListSource
@@ -58,7 +59,7 @@ def test_the_result_counts_every_record(tmp_path):
     assert submission.to_submission().to_json() == {
         "operation": "create", "app_id": "a_1", "records": 3, "accepted": 3, "invalid": 0, "refused": 0,
         "existing": 0, "rejects": None, "resent": [], "transids": ["T0", "T1", "T2"], "transaction_records": [1, 1, 1],
-        "transaction_places": [[0, 1], [1, 2], [2, 3]],
+        "transaction_places": [[0, 1], [1, 2], [2, 3]], "notes": [],
     }  # fmt: skip
     assert list(tmp_path.iterdir()) == []
 
@@ -289,7 +290,7 @@ def test_where_nothing_resumes_it_says_only_what_was_accepted():
 
 def test_a_dry_run_says_what_would_have_been_sent():
     source = ListSource([{"customerId": f"C{i}", "Attributes": {}} for i in range(3)])
-    preview = Preview(2)
+    preview = Preview(2, Notes())
     for record in check_records(source):
         preview.add(record)
     result = Summary(CREATE, "a_1", RejectsFile(None))
