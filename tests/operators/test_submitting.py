@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
+from support.peers import answering, http, server
 from support.stand_ins import APP, KEY, Ti, record, records
 
 from airflow_imiconnect.attributes import FacebookAttributes
@@ -287,6 +288,17 @@ def test_a_passing_error_is_retried_inside_the_task(simulator, no_waiting):
     sim = simulator(faults={1: "7020", 3: "http_503"})
     assert submit(records=records(200), max_concurrency=1)["accepted"] == 200
     assert [call.accepted for call in sim.calls] == [False, True, False, True]
+
+
+def test_a_request_that_is_too_large_is_sent_once_and_says_to_lower_batch_size(connect):
+    asked = []
+    with server(answering(lambda _, head, __: asked.append(head) or http(b"<html>", b"413 Too Large"))) as there:
+        connect(host=there.url, extra={"app_id": APP})
+        with pytest.raises(
+            IMIconnectRequestError, match=r"HTTP 413\)\. Lower batch_size.* The request held 100 records"
+        ):
+            submit(records=records(100), on_invalid="skip")
+    assert len(asked) == 1
 
 
 def test_refused_records_fail_the_task_after_all_the_others_were_sent(simulator, tmp_path):
