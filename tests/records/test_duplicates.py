@@ -68,6 +68,15 @@ def test_what_is_no_longer_in_memory_is_counted_as_well(monkeypatch, length, dif
         assert keys[earlier] == keys[later]
 
 
+def test_the_first_are_first_in_the_input_wherever_what_they_repeat_stands(monkeypatch):
+    monkeypatch.setattr(duplicates, "_CHUNK", 100)
+    numbers = random.Random(1).sample(range(1000), 1000)
+    found = found_in([*numbers, *reversed(numbers), *numbers[:50], *numbers[:50]])
+    assert (found.count, found.positions) == (
+        1100, ["line 1000 (as line 999)", "line 1001 (as line 998)", "line 1002 (as line 997)"],
+    )  # fmt: skip
+
+
 def test_it_may_be_asked_at_any_time(monkeypatch):
     monkeypatch.setattr(duplicates, "_CHUNK", 100)
     counted = Duplicates()
