@@ -14,6 +14,7 @@ from airflow_imiconnect.profile_api.operations import MAX_RECORDS, Operation
 from airflow_imiconnect.records.rejects import RejectsFile
 from airflow_imiconnect.records.sources.options import UTF8, ReadOptions
 from airflow_imiconnect.records.sources.raw import Source
+from airflow_imiconnect.records.spool import Spooled
 from airflow_imiconnect.submission.submission import Submission
 from airflow_imiconnect.submission.submit import Order
 from airflow_imiconnect.tasks.arguments import (
@@ -197,6 +198,10 @@ class RecordsOperator(BaseOperator):
         if self.path is None:
             return records_source(self.records.records if isinstance(self.records, Unstored) else self.records, options)
         return files_source(self.path, self.file_format, options, self.rejects_path)
+
+    def _source_again(self, context: Context, source: Source | None) -> Source:
+        """Return the source once more: what came once is still on disk, unless the task was deferred."""
+        return source if isinstance(source, Spooled) else self._source(context)
 
     def _order(self, hook: IMIconnectHook) -> Order:
         return Order(
