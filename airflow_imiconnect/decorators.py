@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import (
     Context,
     DecoratedOperator,
-    context_merge,
     task_decorator_factory,
 )
 
@@ -87,8 +86,8 @@ class _ImiconnectDecoratedOperator(DecoratedOperator, IMIconnectCreateAppProfile
         )
 
     def _call(self, context: Context) -> object:
-        context_merge(context, self.op_kwargs)
-        kwargs = determine_kwargs(self.python_callable, self.op_args, context)
+        known = {**context, **self.op_kwargs}
+        kwargs = determine_kwargs(self.python_callable, self.op_args, known)
         return self.python_callable(*self.op_args, **kwargs)
 
 

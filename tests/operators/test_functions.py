@@ -75,13 +75,13 @@ def test_arguments_and_context(sim):
     found = []
 
     def function(first, second=2, *, ti, params=None, **context):
-        found.append((second, ti, params, context["ds"], context["second"]))
+        found.append((second, ti, params, context["ds"], "second" in context))
         yield record(first)
 
     ti = Ti()
     task = task_of(function, op_args=[7], op_kwargs={"second": 3})
     assert task.execute({"ti": ti, "params": "p", "ds": "d"})["accepted"] == 1
-    assert (found, customers(sim)) == ([(3, ti, "p", "d", 3)], ["C7"])
+    assert (found, customers(sim)) == ([(3, ti, "p", "d", False)], ["C7"])
 
 
 @pytest.mark.parametrize(
