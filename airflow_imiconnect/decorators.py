@@ -57,11 +57,6 @@ class _ImiconnectDecoratedOperator(DecoratedOperator, IMIconnectCreateAppProfile
     ) -> None:
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Run the function, check its records, send them, and return what was accepted."""
-        result: dict[str, Any] = super().execute(context)
-        return result
-
     def _check_input(self) -> None:
         given = [name for name in ("records", "path", "sql") if getattr(self, name) is not None]
         if given:

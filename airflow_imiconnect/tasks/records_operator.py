@@ -14,7 +14,6 @@ from airflow_imiconnect.profile_api.operations import MAX_RECORDS, Operation
 from airflow_imiconnect.records.rejects import RejectsFile
 from airflow_imiconnect.records.sources.options import UTF8, ReadOptions
 from airflow_imiconnect.records.sources.raw import Source
-from airflow_imiconnect.records.spool import Spooled
 from airflow_imiconnect.submission.submission import Submission
 from airflow_imiconnect.submission.submit import Order
 from airflow_imiconnect.tasks.arguments import (
@@ -200,8 +199,8 @@ class RecordsOperator(BaseOperator):
         return files_source(self.path, self.file_format, options, self.rejects_path)
 
     def _source_again(self, context: Context, source: Source | None) -> Source:
-        """Return the source once more: what came once is still on disk, unless the task was deferred."""
-        return source if isinstance(source, Spooled) else self._source(context)
+        """Return the source once more: files as they are now, anything else as it was sent, unless it was deferred."""
+        return self._source(context) if source is None or self.path is not None else source
 
     def _order(self, hook: IMIconnectHook) -> Order:
         return Order(

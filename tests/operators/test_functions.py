@@ -212,13 +212,16 @@ WAITS = {"wait_for_completion": True, "poll_interval": 0.02, "timeout": 20, "on_
 
 
 @BOTH
-def test_a_function_runs_again_for_failed_records_only_after_a_deferral(simulator, tmp_path, deferrable):
+@pytest.mark.parametrize(("kind", "position"), [("yielding", "records, item 2"), ("returning", "records[1]")])
+def test_a_function_runs_again_for_failed_records_only_after_a_deferral(
+    simulator, tmp_path, deferrable, kind, position
+):
     items, path = failing(simulator), tmp_path / "rejects.jsonl"
     function = Function(*items)
     arguments = {**WAITS, "rejects_path": str(path), "deferrable": deferrable}
-    end = ended(lambda: task_of(function.yielding, **arguments), context_of())
+    end = ended(lambda: task_of(getattr(function, kind), **arguments), context_of())
     assert end.result["outcome"]["failed"] == 1
-    assert rejected(path) == [("records, item 2", items[1])]
+    assert rejected(path) == [(position, items[1])]
     assert function.calls == (2 if deferrable else 1)
 
 
