@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import (
     Context,
     DecoratedOperator,
-    context_merge,
     task_decorator_factory,
 )
 
@@ -58,11 +57,6 @@ class _ImiconnectDecoratedOperator(DecoratedOperator, IMIconnectCreateAppProfile
     ) -> None:
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Run the function, check its records, send them, and return what was accepted."""
-        result: dict[str, Any] = super().execute(context)
-        return result
-
     def _check_input(self) -> None:
         given = [name for name in ("records", "path", "sql") if getattr(self, name) is not None]
         if given:
@@ -87,8 +81,8 @@ class _ImiconnectDecoratedOperator(DecoratedOperator, IMIconnectCreateAppProfile
         )
 
     def _call(self, context: Context) -> object:
-        context_merge(context, self.op_kwargs)
-        kwargs = determine_kwargs(self.python_callable, self.op_args, context)
+        known = {**context, **self.op_kwargs}
+        kwargs = determine_kwargs(self.python_callable, self.op_args, known)
         return self.python_callable(*self.op_args, **kwargs)
 
 

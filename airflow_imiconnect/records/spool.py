@@ -27,71 +27,26 @@ from airflow_imiconnect.records.sources.tables.rows import Rows
 _T = TypeVar("_T")
 _LENGTH = struct.Struct(">Q")
 _BUFFER = 1024 * 1024  # bytes
+_SQL = "sql"  # where rows of a query are, for errors
 
 
-class SpooledRecords:
+class Spooled:
     """
-    Records that a function yields: one AppProfile, dict or flat row each.
+    Records that came once, and can be read again.
 
-    :param records: are read to their end; what they raise is raised here
-    :param options: how flat rows are read
-    :raises IMIconnectTransientError: the disk is full
-    """
-
-    def __init__(self, records: Iterable[object], options: ReadOptions | None = None) -> None:
-        self._options = options or ReadOptions()
-        self._spool = Spool(map(as_mapping, records))
-
-    def read(self, notes: Notes) -> Iterator[RawRecord]:
-        """Yield each record with its number, 1 for the first: ``records, item 7``."""
-        rows = Rows(self._options, notes)
-        for number, value in enumerate(self._spool, start=1):
-            position = f"records, item {number}"
-            if isinstance(value, Unkept):
-                yield RawRecord(position, None, value.problem)
-            else:
-                yield from one_or_many(position, value, rows)
-        rows.finish("records")
-
-    def __iter__(self) -> Iterator[RawRecord]:
-        """Yield each record, where nobody asks for notes."""
-        return self.read(Notes())
-
-    @property
-    def fraction(self) -> float:
-        """How much of it has been read, from 0 to 1."""
-        return self._spool.fraction
-
-    @property
-    def version(self) -> str:
-        """A digest of the content, and of the options."""
-        return _digest(self._spool.version, self._options)
-
-
-class SpooledTable:
-    """
-    Rows of a query.
-
-    :param names: of the columns
-    :param rows: as many cells each; they are read to their end, and what they raise is raised here
+    :param values: are read to their end; what they raise is raised here
     :param options: how they are read
-    :raises IMIconnectInvalidRecordError: the columns cannot be right
-    :raises IMIconnectTransientError: the disk is full
+    :param parts: what the content does not tell
     """
 
-    def __init__(
-        self, names: Sequence[str], rows: Iterable[Sequence[object]], options: ReadOptions | None = None
-    ) -> None:
-        self._names = tuple(names)
-        self._options = options or ReadOptions()
-        self._columns(Notes())  # before the first of what may be millions of rows
-        self._spool = Spool(rows)
+    def __init__(self, values: Iterable[object], options: ReadOptions, *parts: object) -> None:
+        self._spool = Spool(values)
+        self._options = options
+        self._parts = parts
 
     def read(self, notes: Notes) -> Iterator[RawRecord]:
-        """Yield the record of each row, with its number, 1 for the first: ``sql, row 7``."""
-        columns = self._columns(notes)
-        for number, cells in enumerate(self._spool, start=1):
-            yield _of_row(f"sql, row {number}", cells, columns)
+        """Yield each record with its position."""
+        raise NotImplementedError
 
     def __iter__(self) -> Iterator[RawRecord]:
         """Yield each record, where nobody asks for notes."""
@@ -107,11 +62,58 @@ class SpooledTable:
 
     @property
     def version(self) -> str:
-        """A digest of the content, of the columns' names, and of the options."""
-        return _digest(self._spool.version, self._options, self._names)
+        """A digest of the content, and of how it is read."""
+        return hashlib.sha256(repr((self._spool.version, self._options, *self._parts)).encode()).hexdigest()[:16]
 
-    def _columns(self, notes: Notes) -> Columns:
-        return Columns(self._names, "sql", self._options, notes)
+
+class SpooledRecords(Spooled):
+    """
+    Records that a function yields: one AppProfile, dict or flat row each.
+
+    :param records: are read to their end; what they raise is raised here
+    :param options: how flat rows are read
+    :raises IMIconnectTransientError: the disk is full
+    """
+
+    def __init__(self, records: Iterable[object], options: ReadOptions | None = None) -> None:
+        super().__init__(map(as_mapping, records), options or ReadOptions())
+
+    def read(self, notes: Notes) -> Iterator[RawRecord]:
+        """Yield each record with its number, 1 for the first: ``records, item 7``."""
+        rows = Rows(self._options, notes)
+        for number, value in enumerate(self._spool, start=1):
+            position = f"records, item {number}"
+            if isinstance(value, Unkept):
+                yield RawRecord(position, None, value.problem)
+            else:
+                yield from one_or_many(position, value, rows)
+        rows.finish("records")
+
+
+class SpooledTable(Spooled):
+    """
+    Rows of a query.
+
+    :param names: of the columns
+    :param rows: as many cells each; they are read to their end, and what they raise is raised here
+    :param options: how they are read
+    :raises IMIconnectInvalidRecordError: the columns cannot be right
+    :raises IMIconnectTransientError: the disk is full
+    """
+
+    def __init__(
+        self, names: Sequence[str], rows: Iterable[Sequence[object]], options: ReadOptions | None = None
+    ) -> None:
+        options = options or ReadOptions()
+        Columns(names, _SQL, options, Notes())  # raises before the first of what may be millions of rows
+        super().__init__(rows, options, names)
+        self._names = names
+
+    def read(self, notes: Notes) -> Iterator[RawRecord]:
+        """Yield the record of each row, with its number, 1 for the first: ``sql, row 7``."""
+        columns = Columns(self._names, _SQL, self._options, notes)
+        for number, cells in enumerate(self._spool, start=1):
+            yield _of_row(f"{_SQL}, row {number}", cells, columns)
 
 
 def _of_row(position: str, cells: Sequence[object] | Unkept, columns: Columns) -> RawRecord:
@@ -121,10 +123,6 @@ def _of_row(position: str, cells: Sequence[object] | Unkept, columns: Columns) -
         return RawRecord(position, columns.record(cells))
     except BAD_CELLS as error:
         return RawRecord(position, None, problem_of(error))
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 class Unkept(NamedTuple):

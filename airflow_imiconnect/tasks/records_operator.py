@@ -198,6 +198,10 @@ class RecordsOperator(BaseOperator):
             return records_source(self.records.records if isinstance(self.records, Unstored) else self.records, options)
         return files_source(self.path, self.file_format, options, self.rejects_path)
 
+    def _source_again(self, context: Context, source: Source | None) -> Source:
+        """Return the source once more: files as they are now, anything else as it was sent, unless it was deferred."""
+        return self._source(context) if source is None or self.path is not None else source
+
     def _order(self, hook: IMIconnectHook) -> Order:
         return Order(
             self.operation,

@@ -93,6 +93,7 @@ def test_queries_are_rendered_and_their_rows_are_stored_nowhere(dags, sim):
     assert held(sim)["file4"] == {"status": "1", "name": "a-planted-query"}
     assert places_of(home(), "planted-query") == []
     fields = rendered(instances, "of_a_file")
-    assert fields["sql"].startswith("SELECT 'file' || id AS customerId") and "id >= 2 AND" in fields["sql"]
+    assert fields["sql"].startswith("SELECT 'file' || id AS customerId")
+    assert "id >= 2 AND" in fields["sql"]
     assert fields["sql_parameters"] == {"name": "a%"}
     assert rendered(instances, "mapped", 0)["sql"].startswith("SELECT 'file' || id")

