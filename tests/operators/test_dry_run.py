@@ -30,8 +30,13 @@ def test_a_dry_run_sends_nothing_and_says_what_would_be_sent(sim, everything_log
     assert result == json.loads(json.dumps(result))
     assert result == {
         "operation": "create", "app_id": APP, "records": 250, "accepted": 0, "invalid": 0, "refused": 0, "existing": 0,
-        "transids": [], "transaction_records": [], "transaction_places": [], "resent": [], "rejects": None,
-        "dry_run": {"records": 250, "calls": 3, "channels": {"Twitter": 249, "Facebook": 1}},
+        "transids": [], "transaction_records": [], "transaction_places": [], "resent": [], "rejects": None, "notes": [],
+        "dry_run": {
+            "records": 250, "calls": 3, "channels": {"Twitter": 249, "Facebook": 1},
+            "attributes": {"status": 250, "channel": 250},
+            "lacking": {"Facebook": {"psid": {"count": 1, "first": ["records[249]"]}}},
+            "duplicates": {"count": 0, "first": []},
+        },
     }  # fmt: skip
     assert not sim.calls
     assert "Would be sent: 250 records in 3 requests (Twitter 249, Facebook 1)." in everything_logged.text
@@ -88,7 +93,8 @@ def check(capsys, *arguments):
 
 
 def test_good_input(files, capsys):
-    assert check(capsys, files / "good.jsonl") == (0, "Would be sent: 250 records in 3 requests (Twitter 250).\n", "")
+    sent = "Attributes: status 250, channel 250\nWould be sent: 250 records in 3 requests (Twitter 250).\n"
+    assert check(capsys, files / "good.jsonl") == (0, sent, "")
     assert check(capsys, files / "none.json") == (0, "Would be sent: 0 records in no request.\n", "")
 
 
@@ -97,7 +103,9 @@ def test_bad_records_are_grouped_counted_and_named(files, capsys):
     report = (
         f"4 records: Attributes.status: must be 0 or 1\n    {path}, line 4; {path}, line 6; {path}, line 7; and 1 more\n"
         f"1 record: customerId: is missing or empty\n    {path}, line 3\n"
-        f"1 record: the row has 1 cells, the header 3 columns\n    {path}, line 5\n"
+        f"1 record: the row has 1 cell, the header 3 columns: is it a title or a footer?\n    {path}, line 5\n"
+        f"Warning: 1 record (Facebook) lacks psid, which the channel requires\n    {path}, line 2\n"
+        "Attributes: status 251, channel 251\n"
         "Would be sent: 251 records of 257 in 6 requests (Twitter 250, Facebook 1).\n"
     )
     assert check(capsys, path, files / "good.jsonl", "--batch-size", 50) == (1, report, "")
@@ -114,7 +122,9 @@ def test_how_tables_are_read_can_be_told(files, capsys):
     path = files / "other.csv"
     assert check(capsys, path)[0] == 1
     options = ["--customer-id-column", "crn", "--column", "Mail=email", "--column", "x=", "--attribute", "channel=fb"]
-    assert check(capsys, path, *options) == (0, "Would be sent: 1 record in 1 request (Facebook 1).\n", "")
+    status, out, err = check(capsys, path, *options)
+    sent = "Attributes: email 1, channel 1\nWould be sent: 1 record in 1 request (Facebook 1).\n"
+    assert (status, out[-len(sent) :], err) == (0, sent, "")
     assert check(capsys, path, *options, "--attribute", "status=1", "--strict")[0] == 1
 
 
@@ -147,6 +157,6 @@ def test_a_long_check_shows_a_bar_on_a_terminal(tmp_path):
                 break
         out = process.stdout.read()
     os.close(terminal)
-    assert out == b"Would be sent: 60,000 records in 600 requests (Twitter 60,000).\n"
+    assert out.endswith(b"\nWould be sent: 60,000 records in 600 requests (Twitter 60,000).\n")
     assert re.search(rb"[\d,]+ records checked, 0 wrong .*\d+%", shown)
     assert KEY.encode() not in shown
