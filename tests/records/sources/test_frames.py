@@ -234,7 +234,7 @@ def test_the_version_is_that_of_the_content():
     assert len({FrameSource(each).version for each in [table, *others]}) == 4
     assert FrameSource(table, ReadOptions(attributes={"channel": "fb"})).version != FrameSource(table).version
     values = pd.DataFrame(
-        {"customerId": ["C1"], "x": [np.float32(5.3)], "y": [pd.NaT], "z": [pd.Timestamp(0, tz="UTC")]}
+        {"customerId": ["C1"], "x": [np.float32(5.3)], "y": [pd.NaT], "na": [pd.NA], "z": [pd.Timestamp(0, tz="UTC")]}
     )
     assert FrameSource(values).version
     assert FrameSource(pd.DataFrame({"customerId": ["C1"], "x": [object()]})).version == ""
