@@ -22,7 +22,7 @@ from airflow_imiconnect.records.sources.file_source import FORMATS
 from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.sources.raw import RawRecord, Source
 from airflow_imiconnect.records.validation import check_records
-from airflow_imiconnect.tasks.storage import files_source
+from airflow_imiconnect.tasks.reading.storage import files_source
 
 _PATIENCE = 1.0  # seconds without a progress bar
 _PACE = 0.1  # seconds from one look of the bar to the next
