@@ -1,0 +1,62 @@
+"""What the check has found: as text for people, or as one JSON object."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from airflow_imiconnect.cli.streams import tell
+from airflow_imiconnect.records.preview import Preview
+
+
+class Report:
+    """
+    What was found so far.
+
+    :param preview: the records
+    """
+
+    def __init__(self, preview: Preview) -> None:
+        self.preview = preview
+        self.error: str | None = None  # which has ended the reading
+        self.rejects: str | None = None  # the file's URI
+
+    def write(self, *, as_json: bool) -> None:
+        """Write it to stdout; an error goes to stderr, unless the report is JSON, which holds it."""
+        if as_json:
+            tell(json.dumps(self.to_json(), indent=2), sys.stdout)
+            return
+        if text := self._text():
+            tell(text, sys.stdout)
+        if self.error:
+            tell(f"error: {self.error}", sys.stderr)
+
+    def to_json(self) -> dict[str, Any]:
+        """
+        Return it as plain JSON.
+
+        ``records``, ``invalid``: numbers; ``problems``: one object a kind; ``notes``: texts; ``rejects``: the file's
+        URI or null; ``dry_run``: what would be sent, null after an error; ``error``: what has ended the reading or null
+        """
+        preview = self.preview
+        return {
+            "records": preview.records,
+            "invalid": preview.unfit,
+            "problems": [
+                {"problem": kind, "records": places.count, "positions": places.positions}
+                for kind, places in preview.problems.items()
+            ],
+            "notes": list(preview.notes),
+            "rejects": self.rejects,
+            "dry_run": None if self.error else preview.to_json(),
+            "error": self.error,
+        }
+
+    def _text(self) -> str:
+        lines = self.preview.findings() if self.error else [str(self.preview)]
+        if self.error and self.preview.records:
+            lines.append(f"{self.preview.records:,} records were read before an error ended the reading.")
+        if self.rejects:
+            lines.append(f"The records that cannot be sent are in {self.rejects}.")
+        return "\n".join(lines)
