@@ -2,7 +2,7 @@
 
 import sys
 
-from airflow_imiconnect.cli.command_line import main
+from airflow_imiconnect.cli.command_line import run
 
 if __name__ == "__main__":
-    sys.exit(main(prog="python -m airflow_imiconnect"))
+    sys.exit(run(prog="python -m airflow_imiconnect"))

@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Sequence
 
 from airflow_imiconnect import __version__
-from airflow_imiconnect.cli.flags import in_flags
+from airflow_imiconnect.cli.flags import TAB, in_flags
 from airflow_imiconnect.profile_api.operations import MAX_RECORDS
 from airflow_imiconnect.records.profile import CUSTOMER_ID
 from airflow_imiconnect.records.sources.file_source import FORMATS
 from airflow_imiconnect.records.sources.options import UTF8, ReadOptions
-from airflow_imiconnect.tasks.arguments import read_options_problem
+from airflow_imiconnect.tasks.arguments import options_problem
 
 _VERSION = f"airflow-imiconnect {__version__}"
 _STATUS = (
@@ -54,7 +54,7 @@ def _add_all(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--batch-size", type=_batch_size, default=MAX_RECORDS, metavar="N", help=f"records a request, {MAX_RECORDS}"
     )
-    command.add_argument("--rejects", metavar="FILE", help="where to write the records that cannot be sent")
+    command.add_argument("--rejects", type=_file, metavar="FILE", help="where to write the records that cannot be sent")
     command.add_argument("--json", action="store_true", help="write one JSON object to stdout")
     _add_rows(command.add_argument_group("rows (CSV, Parquet, flat JSON objects)"))
     _add_text(command.add_argument_group("text (CSV, JSON, JSON Lines)"))
@@ -111,7 +111,7 @@ def _problem(options: argparse.Namespace) -> str | None:
         for name in names:
             if names.count(name) > 1:
                 return f"argument {flag}: {name!r} is given more than once"
-    problem = read_options_problem(options.read_options)
+    problem = options_problem(options.read_options)
     return in_flags(problem) if problem else None
 
 
@@ -129,8 +129,14 @@ def _attribute(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _file(text: str) -> str:
+    if text in ("", "-"):
+        raise argparse.ArgumentTypeError("it must be the path of a file")
+    return text
+
+
 def _character(text: str) -> str:
-    text = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    text = TAB if text in ("\\t", "tab") else text
     if len(text) != 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not one character")
     return text

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 
 from airflow_imiconnect.cli.streams import logs_on_stderr, tell
 
 _INTERRUPTED = 130
+_PROG = "airflow-imiconnect"
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "airflow-imiconnect") -> int:
+def run(prog: str = _PROG) -> int:
     """
-    Run the command; return its exit status.
+    Run the command in a process of its own; return its exit status.
+
+    :param prog: what the command is called in its help
+    """
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")  # Airflow's providers tell much about storages
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what the terminal cannot show
+    return main(prog=prog)
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = _PROG) -> int:
+    """
+    Run the command in this process; return its exit status.
 
     :param arguments: those of the command line by default
     :param prog: what the command is called in its help

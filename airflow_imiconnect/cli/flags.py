@@ -31,35 +31,39 @@ FLAGS = {
     "skip_rows": "--skip-rows",
     "strict": "--strict",
 }
+TAB = "\t"  # which the command line calls tab
 _OPERATORS_ONLY = ("on_invalid", "sql", "records")  # arguments for which there is not a flag
 _NAMES = "|".join((*FLAGS, *_OPERATORS_ONLY))
 _VALUE = r"\{[^}]*\}+|\([^)]*\)|\[[^\]]*\]|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[\w.+-]*\w"
 _GIVEN = re.compile(rf"(?<![\w.'/-])(?P<name>{_NAMES})=(?P<value>{_VALUE})")
 _WITH_UNDERSCORE = "|".join(name for name in (*FLAGS, *_OPERATORS_ONLY) if "_" in name)
 _ONE = rf"(?:{_NAMES})"
+_VERBS = "names?|gives?|sends?|leaves?|takes?|says?|must|cannot|needs?|does|do|is given|are given"
 # A name that is also an English word is one of an argument only in these surroundings.
 _NAMED = re.compile(
     rf"(?<![\w.'/=-])(?:{_WITH_UNDERSCORE})(?![\w'/=-])"
     rf"|(?<=\bset ){_ONE}\b"
     rf"|(?<=\bread it with ){_ONE}\b"
-    rf"|\b{_ONE}(?:(?:, {_ONE})* (?:and|or) {_ONE})?(?= (?:names?|gives?|must|cannot|needs?|does|do)\b)"
+    rf"|^{_ONE}(?=:)"
+    rf"|\b{_ONE}(?:(?:, {_ONE})* (?:and|or) {_ONE})?(?= (?:{_VERBS})\b)"
     rf"|\b{_ONE}(?:, {_ONE})* (?:and|or) {_ONE}\b"
 )
 _ONE_OF = re.compile(rf"\b{_ONE}\b")
-_LIST_OF_COLUMNS = re.compile(r"(?<=columns are: ).*", re.DOTALL)
+_LIST_OF_COLUMNS = re.compile(r"columns are: .*|\(its columns: .*\)", re.DOTALL)
 _ONE_COLUMN = re.compile(r"\{(?:'(.*)'|\"(.*)\"|…): None\}", re.DOTALL)
 
 
 @lru_cache(maxsize=1000)
 def in_flags(text: str) -> str:
     """Return what the library says of its arguments as the command line has them."""
-    names = _LIST_OF_COLUMNS.search(text)
-    text, listed = (text[: names.start()], names.group()) if names else (text, "")
+    listed = _LIST_OF_COLUMNS.search(text)
+    if listed:
+        return in_flags(text[: listed.start()]) + listed.group() + in_flags(text[listed.end() :])
     parts, end = [], 0
     for given in _GIVEN.finditer(text):
         parts += [_bare(text[end : given.start()]), _flag(given["name"], given["value"])]
         end = given.end()
-    return "".join((*parts, _bare(text[end:]), listed))
+    return "".join((*parts, _bare(text[end:])))
 
 
 def error_in_flags(error: IMIconnectError) -> IMIconnectError:
@@ -97,7 +101,7 @@ def _flag(name: str, text: str) -> str:
         return _repeated(FLAGS[name], (f"{key}={'' if each is None else each}" for key, each in value.items()))
     if isinstance(value, list | tuple | set):
         return _repeated(FLAGS[name], map(str, value))
-    return FLAGS[name] if value is True else f"{FLAGS[name]} {shlex.quote(str(value))}"
+    return FLAGS[name] if value is True else f"{FLAGS[name]} {'tab' if value == TAB else shlex.quote(str(value))}"
 
 
 def _repeated(flag: str, values: Iterable[str]) -> str:

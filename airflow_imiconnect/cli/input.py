@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 
-from airflow_imiconnect.cli.pipes import KeptPipe, is_pipe
+from airflow_imiconnect.cli.pipes import KeptPipe, is_pipe, shown
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.sources.file_source import FORMATS, FileSource
@@ -62,8 +62,8 @@ def _check_paths(paths: Sequence[str], file_format: str) -> None:
             raise IMIconnectInvalidRecordError(path, "there is no such file")
     for path in filter(is_pipe, paths):
         if file_format == "auto" and not path.lower().endswith(_ENDINGS):
-            formats = ", ".join(FORMATS[1:])
-            raise IMIconnectInvalidRecordError(path, f"a pipe does not tell its format: set file_format ({formats})")
+            reason = f"a pipe does not tell its format: set file_format ({', '.join(FORMATS[1:])})"
+            raise IMIconnectInvalidRecordError(shown(path), reason)
 
 
 def _is_missing(path: str) -> bool:
@@ -97,7 +97,7 @@ def storage_errors(paths: Sequence[str | None]) -> Iterator[None]:
         if remote:
             raise _out_of_reach(remote, error) from None
         if isinstance(error, OSError):
-            where = error.filename or ", ".join(filter(None, paths))
+            where = error.filename or ", ".join(shown(path) for path in paths if path)
             raise IMIconnectRequestError(f"{where}: {error.strerror or type(error).__name__}") from None
         raise
 

@@ -27,6 +27,11 @@ def is_pipe(path: str) -> bool:
         return False
 
 
+def shown(path: str) -> str:
+    """Return what a path is called in positions."""
+    return "standard input" if path == STDIN else path
+
+
 class KeptPipe:
     """
     The content of a pipe, as a path that one reader after another can open.
@@ -40,7 +45,7 @@ class KeptPipe:
     protocol = ""
 
     def __init__(self, path: str) -> None:
-        self._where = "standard input" if path == STDIN else path
+        self._where = shown(path)
         self.name = os.path.basename(self._where)  # noqa: PTH119 - as above
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         for block in _blocks(path, self._where):

@@ -23,11 +23,8 @@ class Report:
         self.rejects: str | None = None  # the file's URI
 
     def write(self, *, as_json: bool) -> None:
-        """Write it to stdout; an error goes to stderr, unless the report is JSON, which holds it."""
-        if as_json:
-            tell(json.dumps(self.to_json(), indent=2), sys.stdout)
-            return
-        if text := self._text():
+        """Write it to stdout, and an error to stderr."""
+        if text := json.dumps(self.to_json(), indent=2) if as_json else self._text():
             tell(text, sys.stdout)
         if self.error:
             tell(f"error: {self.error}", sys.stderr)
