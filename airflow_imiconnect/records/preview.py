@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_imiconnect.attributes import channel_name
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.sources.raw import RawRecord
 from airflow_imiconnect.records.validation import CheckedRecord
 
@@ -34,10 +35,12 @@ class Preview:
     What was found so far.
 
     :param batch_size: records a request
+    :param notes: what is odd about the input
     """
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, batch_size: int, notes: Notes) -> None:
         self._batch_size = batch_size
+        self.notes = notes
         self.fit = 0
         self.unfit = 0
         self.channels: Counter[str] = Counter()

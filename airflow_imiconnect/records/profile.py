@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -22,6 +24,16 @@ SPELLINGS = {
     "Attributes": ATTRIBUTES,
     "attributes": ATTRIBUTES,
 }
+Note: TypeAlias = "Callable[[str], None]"
+
+# An id that a table calculation or a data frame took for a number.
+_SPOILED = re.compile(r"-?\d+\.0+|-?\d+([.,]\d+)?[eE]\+?\d+")
+_TRIMMED = "customerId: blanks or invisible characters around it are left out"
+_ODD_IDS = (
+    (_SPOILED, "customerId is written as 1001.0 or 8.9E+10: another program took it for a number; it is sent as it is"),
+    (re.compile(r"'.*"), "customerId begins with an apostrophe, and is sent with it"),
+    (re.compile(r".*\s.*", re.DOTALL), "customerId holds a blank: is it a title or a footer? It is sent"),
+)
 
 
 class AppProfile(BaseModel):
@@ -74,25 +86,31 @@ def to_wire(customer_id: str, attributes: Mapping[str, str]) -> dict[str, object
     return {CUSTOMER_ID: customer_id, ATTRIBUTES: attributes}
 
 
-def read_record(record: object, *, strict: bool = False, is_plain: bool = False) -> tuple[str, dict[str, str]]:
+def read_record(
+    record: object, *, strict: bool = False, is_plain: bool = False, note: Note | None = None
+) -> tuple[str, dict[str, str]]:
     """
     Return the customerId and the attributes of a raw record, as they are sent.
 
     :param record: ``{"customerId": …, "Attributes": {…}}`` in either spelling, or an AppProfile
     :param strict: also check the attributes that the channel requires
     :param is_plain: whether all names and values are known to be strings without forbidden characters
+    :param note: is handed what is odd about a record that can be sent all the same
     :raises RecordProblem: names the invalid field and the reason
     """
     try:
         fields = record if type(record) is dict and record.keys() == _FIELDS else _fields(record)
-        customer_id = _customer_id(fields.get(CUSTOMER_ID))
+        customer_id = _customer_id(fields.get(CUSTOMER_ID), note)
         if ATTRIBUTES not in fields:
             raise RecordProblem(ATTRIBUTES, "is missing")  # noqa: TRY301 - a call costs time
         try:
-            return customer_id, to_strings(fields[ATTRIBUTES], strict=strict, is_plain=is_plain)
+            attributes = to_strings(fields[ATTRIBUTES], strict=strict, is_plain=is_plain)
         except RecordProblem as problem:
             name = f"{ATTRIBUTES}.{problem.name}" if problem.name else ATTRIBUTES
             raise RecordProblem(name, problem.reason) from None
+        if note is not None and not NULL_WORDS.isdisjoint(attributes.values()):
+            _note_null_words(attributes, note)
+        return customer_id, attributes  # noqa: TRY300 - as above
     except RecordProblem:
         raise
     except Exception:  # noqa: BLE001 - a user's mapping or value may raise anything
@@ -121,7 +139,13 @@ def _fields(record: object) -> dict[str, object]:
     return fields
 
 
-def _customer_id(value: object) -> str:
+def _note_null_words(attributes: Mapping[str, str], note: Note) -> None:
+    for name, value in attributes.items():
+        if value in NULL_WORDS:
+            note(f"{name} holds a word for a missing value, such as NULL, which is sent; null_values leaves it out")
+
+
+def _customer_id(value: object, note: Note | None = None) -> str:
     if type(value) is str and value.isalnum() and value.isascii() and value not in NULL_WORDS:  # nearly all are
         return value
     text = trimmed(_id_text(plain_value(value)) or "")
@@ -131,7 +155,18 @@ def _customer_id(value: object) -> str:
         raise RecordProblem(CUSTOMER_ID, "is a word for a missing value, such as NULL or nan")
     if reason := unfit(text):
         raise RecordProblem(CUSTOMER_ID, reason)
+    if note is not None and isinstance(value, str):
+        _note_odd_id(value, text, note)
     return text
+
+
+def _note_odd_id(value: str, text: str, note: Note) -> None:
+    if text != value:
+        note(_TRIMMED)
+    for pattern, kind in _ODD_IDS:
+        if pattern.fullmatch(text):
+            note(kind)
+            return
 
 
 def _id_text(value: object) -> str | None:

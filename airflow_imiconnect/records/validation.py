@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from airflow_imiconnect.attributes import RecordProblem
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.profile import read_record, to_wire
 from airflow_imiconnect.records.sources.raw import RawRecord
 
@@ -32,16 +33,18 @@ def check_records(
     *,
     strict: bool = False,
     on_problem: Callable[[RawRecord, IMIconnectInvalidRecordError], None] | None = None,
+    notes: Notes | None = None,
 ) -> Iterator[CheckedRecord]:
     """
     Yield the records that can be sent.
 
     :param on_problem: is handed each of the others; without it the first one ends the reading
+    :param notes: what is odd about a record that can be sent all the same; None where nobody asks
     :raises IMIconnectInvalidRecordError: names the place, the field and the reason
     """
     for raw in source:
         try:
-            checked = _check(raw, strict=strict)
+            checked = _check(raw, strict=strict, notes=notes)
         except RecordProblem as problem:
             error = IMIconnectInvalidRecordError(raw.position, problem.reason, field=problem.name)
             if on_problem is None:
@@ -51,7 +54,11 @@ def check_records(
             yield checked
 
 
-def _check(raw: RawRecord, *, strict: bool) -> CheckedRecord:
+def _check(raw: RawRecord, *, strict: bool, notes: Notes | None) -> CheckedRecord:
     if raw.problem:
         raise RecordProblem(None, raw.problem)
-    return CheckedRecord(raw.position, *read_record(raw.record, strict=strict, is_plain=raw.is_plain))
+    if notes is None:
+        return CheckedRecord(raw.position, *read_record(raw.record, strict=strict, is_plain=raw.is_plain))
+    notes.at = raw.position
+    record = read_record(raw.record, strict=strict, is_plain=raw.is_plain, note=notes.here)
+    return CheckedRecord(raw.position, *record)

@@ -25,6 +25,7 @@ class Submission:
     :param existing: how many were as asked before, of those in batches that may have been processed twice
     :param transactions: those to wait for, in source order
     :param resent: the transactions whose batch may have been processed before
+    :param notes: what was odd about the input, and sent all the same, with counts and places
     :param rejects: where the records are that were not taken
     :param more: what a task adds: ``outcome`` or ``dry_run``
     """
@@ -38,6 +39,7 @@ class Submission:
     existing: int = 0
     transactions: tuple[Transaction, ...] = ()
     resent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     rejects: str | None = None
     more: Mapping[str, Any] | None = None
 
@@ -51,6 +53,7 @@ class Submission:
             "invalid": self.invalid,
             "refused": self.refused,
             "existing": self.existing,
+            "notes": list(self.notes),
             "rejects": self.rejects,
             **(self.more or {}),
             "resent": list(self.resent),
@@ -81,6 +84,7 @@ class Submission:
             **counts,
             transactions=tuple(transactions.values()),
             resent=tuple(resent),
+            notes=_notes(value.get("notes")),
             rejects=value.get("rejects"),
         )
 
@@ -90,6 +94,10 @@ class Submission:
 
 
 _COUNTS = ("records", "accepted", "invalid", "refused", "existing")
+
+
+def _notes(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
 
 
 def _size(value: object) -> int | None:

@@ -13,6 +13,7 @@ from airflow_imiconnect.pacing.backoff import RetryPolicy
 from airflow_imiconnect.pacing.rate_limiter import RateLimiter
 from airflow_imiconnect.profile_api.operations import MAX_RECORDS, Operation
 from airflow_imiconnect.records.batches import make_batches
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.sources.raw import Source
 from airflow_imiconnect.records.validation import check_records
 from airflow_imiconnect.submission.engine import Engine, Send
@@ -64,14 +65,19 @@ _CHANGED = (
 )
 
 
-def check_all(order: Order, source: Source, on_record: Callable[[], None], stopped: threading.Event) -> None:
+def check_all(
+    order: Order, source: Source, notes: Notes, on_record: Callable[[], None], stopped: threading.Event
+) -> None:
     """
     Check the whole input before the first request. It is read again to be sent, and must be the same then.
 
-    :param on_record: is called for each record
-    :raises IMIconnectInvalidRecordError: the first record that can never be right
+    :param notes: what is odd about it, and is sent all the same
+    :param on_record: is called for each record that can be sent
+    :raises IMIconnectInvalidRecordError: what cannot be read to its end, and the first record that can never be right,
+        unless such records are skipped
     """
-    for _ in check_records(source, strict=order.strict):
+    skip = (lambda *_: None) if order.skips else None
+    for _ in check_records(source.read(notes), strict=order.strict, on_problem=skip, notes=notes):
         on_record()
         if stopped.is_set():
             return

@@ -17,6 +17,7 @@ from airflow_imiconnect.profile_api.operations import Operation
 from airflow_imiconnect.profile_api.results import Receipt, RecordResult, Transaction
 from airflow_imiconnect.records.batches import Batch
 from airflow_imiconnect.records.failed_records import FailedRecord, records_failed
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.preview import Preview
 from airflow_imiconnect.records.rejects import RejectsFile
 from airflow_imiconnect.records.sources.raw import RawRecord
@@ -48,6 +49,7 @@ class Summary:
         self.known_batches = 0
         self.transactions: list[Transaction] = []
         self.resent: list[str] = []
+        self.notes = Notes()
         self._delivered = 0  # records, in source order
         self._started = time.monotonic()
         self._lock = threading.Lock()
@@ -134,6 +136,7 @@ class Summary:
             existing=self.existing,
             transactions=tuple(self.transactions),
             resent=tuple(self.resent),
+            notes=tuple(self.notes),
             rejects=self.rejects.uri,
             more=self._more,
         )

@@ -3,39 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
+
+from airflow.providers.common.compat.sdk import XComArg
 
 from airflow_imiconnect.profile_api.operations import MAX_RECORDS
 from airflow_imiconnect.records.sources.file_source import FORMATS
-from airflow_imiconnect.records.sources.tables import TableOptions
+from airflow_imiconnect.records.sources.files.encodings import is_text_encoding
+from airflow_imiconnect.records.sources.options import OTHERS, ROWS, ReadOptions
 
 
-def check_input(task_id: str, records: object, path: object, file_format: str, options: TableOptions) -> None:
-    """Check what an operator reads, and how."""
+def check_input(task_id: str, records: object, path: object, file_format: object, options: ReadOptions) -> None:
+    """Check what an operator reads, and how; what is a template still is checked once it is rendered."""
     if (records is None) == (path is None):
         both = "both are given" if records is not None else "neither is given, or an upstream task returned None"
         raise ValueError(f"Task {task_id!r}: give exactly one of records and path; {both}.")
+    known = "auto" if _is_template(file_format) else file_format
+    if problem := reading_problem(records, known, _without_templates(options)):
+        raise ValueError(f"Task {task_id!r}: {problem}.")
+
+
+def reading_problem(records: object, file_format: object, options: ReadOptions) -> str | None:
+    """Return what is wrong with how an operator reads, or None."""
     if file_format not in FORMATS:
-        raise ValueError(f"Task {task_id!r}: file_format must be one of {', '.join(FORMATS)}.")
-    _check_table_options(task_id, options)
-    if records is not None and options != TableOptions():
-        raise ValueError(f"Task {task_id!r}: columns, attributes and what CSV needs are for tables, and so for path.")
+        return f"file_format must be one of {', '.join(FORMATS)}"
+    if problem := options_problem(options):
+        return problem
+    if records is not None and (unusable := options.unusable(ROWS)):
+        return f"{unusable[0]} is for files, and so for path"
+    return None
 
 
-def _check_table_options(task_id: str, options: TableOptions) -> None:
+def _without_templates(options: ReadOptions) -> ReadOptions:
+    usual = ReadOptions()
+    return replace(usual, **{name: value for name, value in vars(options).items() if not _is_template(value)})
+
+
+def _is_template(value: object) -> bool:
+    """Return whether Airflow makes something else of it: a Jinja template, or an upstream task's output."""
+    return ("{{" in value or "{%" in value) if isinstance(value, str) else isinstance(value, XComArg)
+
+
+def options_problem(options: ReadOptions) -> str | None:
+    """Return what is wrong with how an input is to be read, or None."""
+    return _problem_of_names(options) or _problem_of_signs(options) or _problem_of_text(options)
+
+
+def _problem_of_names(options: ReadOptions) -> str | None:
     if not isinstance(options.customer_id_column, str):
-        raise ValueError(f"Task {task_id!r}: customer_id_column must be the name of a column.")  # noqa: TRY004 - as below
+        return "customer_id_column must be the name of a column"
     for name, kinds in (("columns", str | None), ("attributes", object)):
         value = getattr(options, name)
-        if not isinstance(value, Mapping) or not all(
-            isinstance(key, str) and key and isinstance(each, kinds) for key, each in value.items()
-        ):
-            raise ValueError(f"Task {task_id!r}: {name} must be a dict whose keys are names.")
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            return f"{name} must be a dict whose keys are names"
+        if not all(isinstance(each, kinds) for each in value.values()):
+            return f"{name} must be a dict of names to names, or to None"
+    if options.columns.get(OTHERS, None) is not None:
+        return 'columns: "*" stands for all other columns, and can only be None: they are left out'
+    return "attributes must be a dict whose keys are names" if "" in options.attributes else None
+
+
+def _problem_of_signs(options: ReadOptions) -> str | None:
     signs = [sign for sign in (options.delimiter, options.quotechar, options.escapechar) if sign is not None]
     if not all(isinstance(sign, str) and len(sign) == 1 and sign not in "\r\n\0" for sign in signs):
-        raise ValueError(f"Task {task_id!r}: delimiter, quotechar and escapechar must be one character each.")
-    if len(set(signs)) < len(signs):
-        raise ValueError(f"Task {task_id!r}: delimiter, quotechar and escapechar must differ.")
+        return "delimiter, quotechar and escapechar must be one character each"
+    return "delimiter, quotechar and escapechar must differ" if len(set(signs)) < len(signs) else None
+
+
+def _problem_of_text(options: ReadOptions) -> str | None:
+    if not is_text_encoding(options.encoding):
+        return "encoding must be the name of an encoding of text, for example 'windows-1252'"
+    if not (_is_whole(options.skip_rows) and options.skip_rows >= 0):
+        return "skip_rows must be a number of lines"
+    words = options.null_values
+    if isinstance(words, str) or not isinstance(words, Collection) or not all(isinstance(word, str) for word in words):
+        return "null_values must be a list of texts, for example ['NULL', '\\\\N']"
+    return None
 
 
 def check_sending(

@@ -12,11 +12,11 @@ from airflow_imiconnect.errors import IMIconnectRequestError
 from airflow_imiconnect.pacing.backoff import PollPolicy, RetryPolicy
 from airflow_imiconnect.profile_api.operations import MAX_RECORDS, Operation
 from airflow_imiconnect.records.rejects import RejectsFile
+from airflow_imiconnect.records.sources.options import UTF8, ReadOptions
 from airflow_imiconnect.records.sources.raw import Source
-from airflow_imiconnect.records.sources.tables import TableOptions
 from airflow_imiconnect.submission.submission import Submission
 from airflow_imiconnect.submission.submit import Order
-from airflow_imiconnect.tasks.arguments import check_input, check_seconds, check_sending, check_waiting
+from airflow_imiconnect.tasks.arguments import check_input, check_seconds, check_sending, check_waiting, reading_problem
 from airflow_imiconnect.tasks.context import DEFAULT_CONN_ID, hook_of, owner_of
 from airflow_imiconnect.tasks.resume import Resumption
 from airflow_imiconnect.tasks.storage import files_source, records_source, storage_path
@@ -32,7 +32,19 @@ if TYPE_CHECKING:
 class RecordsOperator(BaseOperator):
     """What the operators that read and submit records are told, and what follows from it. Each of them documents it."""
 
-    template_fields: Sequence[str] = ("app_id", "records", "path", "rejects_path", "imiconnect_conn_id")
+    template_fields: Sequence[str] = (
+        "app_id",
+        "records",
+        "path",
+        "file_format",
+        "customer_id_column",
+        "columns",
+        "attributes",
+        "null_values",
+        "encoding",
+        "rejects_path",
+        "imiconnect_conn_id",
+    )
     operation: ClassVar[Operation]
     retries_of_requests: ClassVar[RetryPolicy] = RetryPolicy()
     patience: ClassVar[Patience] = Patience()
@@ -47,6 +59,9 @@ class RecordsOperator(BaseOperator):
         customer_id_column: str = "customerId",
         columns: Mapping[str, str | None] | None = None,
         attributes: Mapping[str, object] | None = None,
+        null_values: Collection[str] = (),
+        encoding: str = UTF8,
+        skip_rows: int = 0,
         delimiter: str | None = None,
         quotechar: str | None = None,
         escapechar: str | None = None,
@@ -76,6 +91,9 @@ class RecordsOperator(BaseOperator):
         self.customer_id_column = customer_id_column
         self.columns = columns
         self.attributes = attributes
+        self.null_values = null_values
+        self.encoding = encoding
+        self.skip_rows = skip_rows
         self.delimiter = delimiter
         self.quotechar = quotechar
         self.escapechar = escapechar
@@ -95,7 +113,7 @@ class RecordsOperator(BaseOperator):
         self.on_failed_records = on_failed_records
         self.tolerated_codes = tolerated_codes
         self.imiconnect_conn_id = imiconnect_conn_id
-        check_input(self.task_id, records, path, file_format, self._table_options())
+        check_input(self.task_id, records, path, file_format, self._read_options())
         check_sending(self.task_id, app_id, on_invalid, batch_size, requests_per_second)
         check_waiting(self.task_id, on_failed_records, tolerated_codes, max_concurrency)
         seconds = {"poll_interval": poll_interval, "max_poll_interval": max_poll_interval, "timeout": timeout}
@@ -118,20 +136,26 @@ class RecordsOperator(BaseOperator):
             self.records = Unstored(self.records.records)
         super().render_template_fields(context, jinja_env)
 
-    def _table_options(self) -> TableOptions:
-        return TableOptions(
+    def _read_options(self) -> ReadOptions:
+        return ReadOptions(
             self.customer_id_column,
             self.columns or {},
             self.attributes or {},
+            self.null_values,
+            self.encoding,
+            self.skip_rows,
             self.delimiter,
             self.quotechar,
             self.escapechar,
         )
 
     def _source(self) -> Source:
+        options = self._read_options()
+        if problem := reading_problem(self.records, self.file_format, options):  # templates are rendered now
+            raise IMIconnectRequestError(f"Task {self.task_id!r}: {problem}. Nothing was sent.")
         if self.path is None:
-            return records_source(self.records.records if isinstance(self.records, Unstored) else self.records)
-        return files_source(self.path, self.file_format, self._table_options(), self.rejects_path)
+            return records_source(self.records.records if isinstance(self.records, Unstored) else self.records, options)
+        return files_source(self.path, self.file_format, options, self.rejects_path)
 
     def _order(self, hook: IMIconnectHook) -> Order:
         return Order(

@@ -14,12 +14,16 @@ from fsspec.utils import glob_translate
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.records.sources.file_source import FileSource
 from airflow_imiconnect.records.sources.files.input_file import LOCAL
+from airflow_imiconnect.records.sources.files.listing import Listing
 from airflow_imiconnect.records.sources.lists import ListSource
-from airflow_imiconnect.records.sources.tables import TableOptions
+from airflow_imiconnect.records.sources.options import ReadOptions
+from airflow_imiconnect.records.sources.raw import Source
 from airflow_imiconnect.records.unfinished_file import SUFFIX
 from airflow_imiconnect.tasks.context import unrendered
+from airflow_imiconnect.tasks.lakehouse import check_is_no_table
 
 _MAGIC = "*?["
+_FOLDER_MARK = "_$folder$"  # Hadoop's
 _HIDDEN = (".", "_")  # .crc, _SUCCESS and the like, which other systems put beside their files
 _PROVIDERS = {
     "s3": "amazon[s3fs]",
@@ -35,14 +39,14 @@ _PROVIDERS = {
 _SAME_PROTOCOL = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
 
-def records_source(records: object) -> ListSource:
+def records_source(records: object, options: ReadOptions) -> Source:
     """Return the source of a list, or of what Jinja has made of one; raises IMIconnectInvalidRecordError."""
     if records is None:
         raise IMIconnectInvalidRecordError("records or path", "the upstream task returned nothing")
-    return ListSource(unrendered(records))
+    return ListSource(unrendered(records), options)
 
 
-def files_source(path: object, file_format: str, options: TableOptions, rejects_path: object = None) -> FileSource:
+def files_source(path: object, file_format: str, options: ReadOptions, rejects_path: object = None) -> FileSource:
     """
     Return the source of one path or of several: files, folders, patterns.
 
@@ -52,7 +56,7 @@ def files_source(path: object, file_format: str, options: TableOptions, rejects_
     paths = [storage_path(path) for path in _paths(unrendered(path))]
     if rejects_path and any(_takes_in(path, storage_path(rejects_path)) for path in paths):
         raise IMIconnectInvalidRecordError(str(rejects_path), "rejects_path is in the input: write it elsewhere")
-    return FileSource(input_files(paths), file_format, options)
+    return FileSource(list_files(paths), file_format, options)
 
 
 def _paths(value: object) -> list[object]:
@@ -82,20 +86,25 @@ def storage_path(path: object) -> ObjectStoragePath:
     return found
 
 
-def input_files(paths: Iterable[object]) -> list[ObjectStoragePath]:
+def list_files(paths: Iterable[object]) -> Listing:
     """
-    Return the files that are meant, each once: in the order of ``paths``, and of names within a folder or a pattern.
+    List the files that are meant, each once: in the order of ``paths``, and of names within a folder or a pattern.
 
     A folder means all files in it and below; ``*``, ``?``, ``[…]`` and ``**`` make a pattern. Within both, what is
-    hidden is left out: a file, or a folder, whose name begins with a dot or an underscore.
+    hidden is passed over: a file, or a folder, whose name begins with a dot or an underscore.
 
-    :raises IMIconnectInvalidRecordError: a folder or a pattern with no file
+    :raises IMIconnectInvalidRecordError: a folder or a pattern with no file, or one that is a lakehouse's table
     """
     files: dict[tuple[str | None, str, str], ObjectStoragePath] = {}
-    for path in paths:
-        for file in _files_at(storage_path(path)):
+    found: set[str] = set()
+    passed_over: list[tuple[str, str]] = []
+    for path in map(storage_path, paths):
+        path.fs.invalidate_cache()  # what came since it was last listed counts
+        below = _files_below(path, passed_over)
+        found.update(map(str, below or ()))
+        for file in [path] if below is None else below:
             files.setdefault((_conn_id(file), *_identity(file)), file)  # another connection may be another storage
-    return list(files.values())
+    return Listing(list(files.values()), found, passed_over)
 
 
 def _conn_id(path: ObjectStoragePath) -> str | None:
@@ -104,16 +113,18 @@ def _conn_id(path: ObjectStoragePath) -> str | None:
     return conn_id
 
 
-def _files_at(path: ObjectStoragePath) -> list[ObjectStoragePath]:
+def _files_below(path: ObjectStoragePath, passed_over: list[tuple[str, str]]) -> list[ObjectStoragePath] | None:
+    """Return the files of a folder or a pattern; None for the path of a file."""
     if _is_pattern(path):
         base, pattern = _split(path)
-        files = _below(base, path.fs.glob(path.path, detail=True), pattern)
-        nothing = "no file fits this pattern"
+        listed, nothing = path.fs.glob(path.path, detail=True), "no file fits this pattern"
     elif path.is_dir():
-        files = _below(path, path.fs.find(path.path, detail=True))
-        nothing = "there is no file in this folder"
+        base, pattern = path, ""
+        listed, nothing = path.fs.find(path.path, detail=True), "there is no file in this folder"
     else:
-        return [path]
+        return None
+    check_is_no_table(base, listed)
+    files = _below(base, listed, pattern, passed_over)
     if not files:
         raise IMIconnectInvalidRecordError(str(path), nothing)
     return files
@@ -141,13 +152,22 @@ def _split(path: ObjectStoragePath) -> tuple[ObjectStoragePath, str]:
     return base, path.path[len(base.path) :].strip("/")
 
 
-def _below(base: ObjectStoragePath, found: Mapping[str, Any], pattern: str = "") -> list[ObjectStoragePath]:
+def _below(
+    base: ObjectStoragePath, listed: Mapping[str, Any], pattern: str, passed_over: list[tuple[str, str]]
+) -> list[ObjectStoragePath]:
     start = base.path.rstrip("/") + "/"
     # Consoles show folders in an object storage by empty objects of the same name.
-    folders = {name[:index] for name in found for index, sign in enumerate(name) if sign == "/"}
-    files = _files_among(found, base.fs, (os.path.realpath(base.path),))
-    parts = (name.removeprefix(start) for name in sorted(files) if name.rstrip("/") not in folders)
-    return [base / part for part in parts if part and not part.endswith(SUFFIX) and not _is_hidden(part, pattern)]
+    folders = {name[:index] for name in listed for index, sign in enumerate(name) if sign == "/"}
+    files = []
+    for name in sorted(_files_among(listed, base.fs, (os.path.realpath(base.path),))):
+        part = name.removeprefix(start)
+        if name.endswith(_FOLDER_MARK) or name.rstrip("/") in folders:
+            passed_over.append(("an object that stands for a folder is passed over", name))
+        elif _is_hidden(part, pattern):
+            passed_over.append(("a name that begins with a dot or an underscore is passed over", name))
+        elif part and not part.endswith(SUFFIX):
+            files.append(base / part)
+    return files
 
 
 def _files_among(found: Mapping[str, Any], storage: Any, linked: tuple[str, ...]) -> Iterator[str]:  # noqa: ANN401

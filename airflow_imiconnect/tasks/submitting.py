@@ -57,15 +57,14 @@ class Submitting:
         self._conclude()
 
     def _run(self, hook: IMIconnectHook, ledger: Ledger) -> None:
-        if not self._order.skips:
-            self._check_all()
+        self._check_all()
         with closing(hook), self._progress(self._summary.progress):
             submit(self._order, self._source, hook.send, ledger, self._summary, self._stopped, self._log.warning)
 
     def _check_all(self) -> None:
         checked = _Count()
         with self._progress(lambda: f"{checked.number:,} records checked"):
-            check_all(self._order, self._source, checked.add, self._stopped)
+            check_all(self._order, self._source, self._summary.notes, checked.add, self._stopped)
 
     def _progress(self, counts: Callable[[], str]) -> Progress:
         return Progress(self._log, counts, lambda: self._source.fraction)
@@ -73,6 +72,8 @@ class Submitting:
     def _conclude(self) -> None:
         summary = self._summary
         self._log.info("%s", summary)
+        for note in summary.notes:
+            self._log.warning("Note: %s", note)
         if not summary.records:
             self._log.warning("There are no records: nothing was sent.")
         if 0 < summary.batches == summary.known_batches:
@@ -91,7 +92,8 @@ class Submitting:
 
         :raises IMIconnectInvalidRecordError: a record can never be right, and the order does not skip it
         """
-        preview = Preview(self._order.batch_size)
+        notes = self._summary.notes
+        preview = Preview(self._order.batch_size, notes)
 
         def note(raw: RawRecord, error: IMIconnectInvalidRecordError) -> None:
             self._summary.add_invalid(raw, error)
@@ -99,7 +101,8 @@ class Submitting:
 
         with self._summary.rejects, self._progress(lambda: f"{preview.records:,} records checked"):
             try:
-                for record in check_records(self._source, strict=self._order.strict, on_problem=note):
+                raw = self._source.read(notes)
+                for record in check_records(raw, strict=self._order.strict, on_problem=note, notes=notes):
                     preview.add(record)
             finally:
                 self._log.info("Dry run, nothing is sent.\n%s", preview)

@@ -4,12 +4,12 @@ import pytest
 
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.records.sources.file_source import FileSource
-from airflow_imiconnect.records.sources.tables import TableOptions
+from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.validation import check_records
 
 
 def read(path, file_format="auto", **options):
-    return list(FileSource([path], file_format, TableOptions(**options)))
+    return list(FileSource([path], file_format, ReadOptions(**options)))
 
 
 def records(path, **options):
@@ -19,7 +19,7 @@ def records(path, **options):
 def checked(path, **options):
     """Return the records that can be sent, and what is wrong with the others."""
     problems = []
-    source = FileSource([path], options=TableOptions(**options))
+    source = FileSource([path], options=ReadOptions(**options))
     return list(check_records(source, on_problem=lambda _, error: problems.append(str(error)))), problems
 
 

@@ -14,7 +14,7 @@ from support.stand_ins import APP, Ti, record
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.tasks import submitting
-from airflow_imiconnect.tasks.storage import input_files, storage_path
+from airflow_imiconnect.tasks.storage import list_files, storage_path
 
 NAMES = ["b.jsonl", "a.csv", "_SUCCESS", ".a.csv.crc", "deep/c.jsonl", "deep/_temporary/d.jsonl", "deep/e[1].jsonl"]
 CONTENTS = {".csv": "customerId,status\n{0},1\n", ".jsonl": json.dumps(record("{0}")).replace("C{0}", "{0}") + "\n"}
@@ -103,7 +103,7 @@ def storage(request, tmp_path, monkeypatch):
 )
 def test_which_files_are_meant_and_in_which_order(storage, wanted, names):
     start = storage.start
-    assert [str(file) for file in input_files(f"{start}/{one}".rstrip("/") for one in wanted)] == [
+    assert [str(file) for file in list_files(f"{start}/{one}".rstrip("/") for one in wanted).files] == [
         f"{start}/{name}" for name in names
     ]
 
@@ -168,10 +168,10 @@ def test_links_are_followed_and_pipes_are_not(tmp_path):
     (inside / "circle").symlink_to(inside)
     (inside / "nothing").symlink_to(tmp_path / "nothing")
     os.mkfifo(inside / "pipe.jsonl")
-    names = [str(file).removeprefix(f"{inside}/") for file in input_files([inside])]
+    names = [str(file).removeprefix(f"{inside}/") for file in list_files([inside]).files]
     assert names == ["file.jsonl", "in.jsonl"], "what the folder leads to is the file that file.jsonl is"
     (inside / "file.jsonl").unlink()
-    assert len(input_files([inside])) == 2
+    assert len(list_files([inside]).files) == 2
 
 
 def test_an_empty_object_that_shows_a_folder_is_no_file(s3_url, monkeypatch):
@@ -186,7 +186,7 @@ def test_an_empty_object_that_shows_a_folder_is_no_file(s3_url, monkeypatch):
     for key in ("in/", "in/2026/", "in/2026/a.jsonl"):
         client.put_object(Bucket="folders", Key=key, Body=b"")
     for path in ("in", "in/**"):
-        assert [str(file) for file in input_files([f"s3://aws_s3@folders/{path}"])] == [
+        assert [str(file) for file in list_files([f"s3://aws_s3@folders/{path}"]).files] == [
             "s3://aws_s3@folders/in/2026/a.jsonl"
         ]
     client.close()
@@ -262,7 +262,7 @@ def test_a_link_to_the_folder_of_the_rejects_hides_nothing(tmp_path, sim):
 def test_what_a_killed_attempt_has_left_is_no_input(tmp_path, path):
     for name in ("a.jsonl", ".hidden.jsonl", "r.jsonl.5d41402abc4b.unfinished", ".5d41402abc4b.x1.unfinished"):
         (tmp_path / name).write_text("x")
-    names = [file.name for file in input_files([f"{tmp_path}/{path}".rstrip("/")])]
+    names = [file.name for file in list_files([f"{tmp_path}/{path}".rstrip("/")]).files]
     assert names == ([".hidden.jsonl"] if path.startswith(".") else ["a.jsonl"])
 
 
@@ -325,5 +325,5 @@ def test_the_same_name_by_another_connection_may_be_another_file():
         attach("memory", name, fs=storage)
         with storage.open("/in/x.jsonl", "w") as file:
             file.write(content("x.jsonl"))
-    files = input_files([f"memory://{name}@in/x.jsonl" for name in ("tenant_a", "tenant_b", "tenant_a")])
+    files = list_files([f"memory://{name}@in/x.jsonl" for name in ("tenant_a", "tenant_b", "tenant_a")]).files
     assert [str(file).partition("@")[0] for file in files] == ["memory://tenant_a", "memory://tenant_b"]

@@ -12,6 +12,17 @@ PREFIX = "attributes."  # of columns that were flattened from JSON
 OTHERS = "*"  # in columns: those that it does not name
 
 
+_OF_CSV = ("skip_rows", "delimiter", "quotechar", "escapechar")
+ROWS = "rows"  # that come as objects: lists, queries, frames
+_NOT_OF = {
+    "json": _OF_CSV,
+    "jsonl": _OF_CSV,
+    "mysql": ("escapechar",),
+    "parquet": ("encoding", *_OF_CSV),
+    ROWS: ("encoding", *_OF_CSV),
+}
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """
@@ -39,6 +50,11 @@ class ReadOptions:
     quotechar: str | None = None
     escapechar: str | None = None
     partitions: Mapping[str, str] = field(default_factory=dict)  # of the file's folders: channel=fb
+
+    def unusable(self, file_format: str) -> list[str]:
+        """Name the options that are given, and that a format has no use for."""
+        usual = ReadOptions()
+        return [name for name in _NOT_OF.get(file_format, ()) if getattr(self, name) != getattr(usual, name)]
 
     @property
     def describe_rows(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.profile import SPELLINGS
 
 MAX_RECORD_BYTES = 1024 * 1024  # a record has some 50 short attributes
@@ -35,8 +36,16 @@ class RawRecord(NamedTuple):
 class Source(Protocol):
     """Records that can be read more than once, from the beginning."""
 
+    def read(self, notes: Notes) -> Iterator[RawRecord]:
+        """
+        Yield each record with its position.
+
+        :param notes: what is odd about the input, and read all the same
+        :raises IMIconnectInvalidRecordError: it cannot be read
+        """
+
     def __iter__(self) -> Iterator[RawRecord]:
-        """Yield each record with its position; raises IMIconnectInvalidRecordError if it cannot be read."""
+        """Yield each record, where nobody asks for notes."""
 
     @property
     def fraction(self) -> float:

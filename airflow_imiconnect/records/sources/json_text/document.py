@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from airflow_imiconnect.attributes import RepeatedKey, kind_of
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.profile import SPELLINGS
 from airflow_imiconnect.records.sources.files.input_file import InputFile
-from airflow_imiconnect.records.sources.files.text import empty
+from airflow_imiconnect.records.sources.files.text import EmptyFileError
 from airflow_imiconnect.records.sources.json_text.decode import is_plain
 from airflow_imiconnect.records.sources.json_text.splitter import BrokenJsonError, NotUtf8Error, Splitter, TooLongError
 from airflow_imiconnect.records.sources.json_text.window import Window
-from airflow_imiconnect.records.sources.raw import ENVELOPE_KEYS, MAX_RECORD_BYTES, RawRecord, raw_record
+from airflow_imiconnect.records.sources.options import ReadOptions
+from airflow_imiconnect.records.sources.raw import ENVELOPE_KEYS, MAX_RECORD_BYTES, RawRecord
+from airflow_imiconnect.records.sources.tables.rows import Rows
 
 _WANTED = "the file must hold a list of records"
 _OTHER_OBJECT = f'{_WANTED} or {{"Records": […]}}, not another object'
@@ -22,34 +25,36 @@ _EXTRA = "not valid JSON: Extra data. If each line is a record, this is JSON Lin
 _DEEP = "not valid JSON: nested too deep"
 
 
-def read_json(source: InputFile) -> Iterator[RawRecord]:
+def read_json(source: InputFile, options: ReadOptions, notes: Notes) -> Iterator[RawRecord]:
     """
     Yield each record with its index.
 
     :raises IMIconnectInvalidRecordError: it is not JSON, with line and column, or contains no list of records
     """
+    rows = Rows(options, notes)
     with source.open_text() as file:
         try:
-            yield from _document(Splitter(Window(file)), source.where)
+            yield from _document(Splitter(Window(file)), source.where, rows)
         except BrokenJsonError as error:
             raise IMIconnectInvalidRecordError(f"{source.where}, {error.place}", error.reason) from None
+    rows.finish(source.where)
 
 
-def _document(text: Splitter, where: str) -> Iterator[RawRecord]:
+def _document(text: Splitter, where: str, rows: Rows) -> Iterator[RawRecord]:
     sign = text.next_sign()
     if not sign:
-        raise empty(where)
+        raise EmptyFileError(where)
     if sign == b"[":
-        yield from _list(text, where)
+        yield from _list(text, where, rows)
     elif sign == b"{":
-        yield from _object(text, where)
+        yield from _object(text, where, rows)
     else:
         raise IMIconnectInvalidRecordError(where, f"{_WANTED}, this is {kind_of(text.decode(text.take_value()))}")
     if text.next_sign():
         raise text.error(_EXTRA)
 
 
-def _list(text: Splitter, where: str) -> Iterator[RawRecord]:
+def _list(text: Splitter, where: str, rows: Rows) -> Iterator[RawRecord]:
     text.take(b"[", _WANTED)
     if text.next_sign() == b"]":
         text.take(b"]", _COMMA)
@@ -57,23 +62,23 @@ def _list(text: Splitter, where: str) -> Iterator[RawRecord]:
     number, sign = 0, b","
     while sign == b",":
         number += 1
-        yield _record(text, where, f"{where}, record {number}")
+        yield _record(text, where, f"{where}, record {number}", rows)
         sign = text.next_sign()
         text.take(b"]" if sign == b"]" else b",", _COMMA)
 
 
-def _record(text: Splitter, where: str, position: str) -> RawRecord:
-    if usual := text.take_usual():
+def _record(text: Splitter, where: str, position: str, rows: Rows) -> RawRecord:
+    if rows.are_untouched and (usual := text.take_usual()):
         return RawRecord(position, usual[1], None, is_plain(usual[0]))
     try:
-        return raw_record(position, text.decode(text.take_value()))
+        return rows.read(position, text.decode(text.take_value()))
     except RecursionError:
         return RawRecord(position, None, _DEEP)
     except NotUtf8Error as error:
         return RawRecord(f"{where}, {error.place}", None, error.reason)
 
 
-def _object(text: Splitter, where: str) -> Iterator[RawRecord]:
+def _object(text: Splitter, where: str, rows: Rows) -> Iterator[RawRecord]:
     """Yield the records of an envelope, or the single record that the object is."""
     members: dict[str, object] = {}
     size = 0
@@ -83,15 +88,15 @@ def _object(text: Splitter, where: str) -> Iterator[RawRecord]:
         if name in ENVELOPE_KEYS and text.next_sign() == b"[":
             members[name] = None
             _check_envelope(members, where)
-            yield from _list(text, where)
+            yield from _list(text, where, rows)
             continue
         value = _value_of(text, name, where)
         size += len(name) + len(value)
         if size > MAX_RECORD_BYTES:
             raise IMIconnectInvalidRecordError(where, _LONG_OBJECT)
         members[name] = _member(text, value)
-    if members.keys().isdisjoint(ENVELOPE_KEYS) and not members.keys().isdisjoint(SPELLINGS):
-        yield RawRecord(f"{where}, record 1", members)
+    if members.keys().isdisjoint(ENVELOPE_KEYS) and (not members.keys().isdisjoint(SPELLINGS) or rows.is_row(members)):
+        yield rows.read(f"{where}, record 1", members)
         return
     _check_envelope(members, where)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_imiconnect.records.sources.files.text import NOT_UTF8
+from airflow_imiconnect.records.sources.files.text import not_utf8
 from airflow_imiconnect.records.sources.json_text.decode import decode_json, json_problem, usual_record
 from airflow_imiconnect.records.sources.json_text.window import Window
 from airflow_imiconnect.records.sources.raw import MAX_RECORD_BYTES
@@ -111,7 +111,7 @@ class Splitter:
         try:
             return decode_json(text.decode())
         except UnicodeDecodeError as error:
-            raise NotUtf8Error(self._window.place(self._value_at + error.start), NOT_UTF8) from None
+            raise NotUtf8Error(self._window.place(self._value_at + error.start), not_utf8(text)) from None
         except json.JSONDecodeError as error:
             place = self._window.place(self._value_at + len(error.doc[: error.pos].encode()))
             raise BrokenJsonError(place, json_problem(error)[2]) from None

@@ -53,6 +53,7 @@ class Columns:
         self._check(may_lack_columns=may_lack_columns or self.has_nested)
         self._note(notes)
         self._id_name = self._head[self._id_index]
+        self._id_ends = (self._id_name, f'{self._id_name}"')  # a byte order mark within the file hides the first quote
         self._missing = _NO_VALUE | frozenset(options.null_values)
         given = [*self._constant, *self._constant.values(), *filter(None, self.names)]
         self.is_plain = not self._nested and all(isinstance(text, str) and text.isprintable() for text in given)
@@ -63,7 +64,7 @@ class Columns:
     def is_header(self, cells: Sequence[object]) -> bool:
         """Return whether the row is the header row once more, as where files were joined."""
         cell = cells[self._id_index]
-        return type(cell) is str and cell.endswith(self._id_name) and trimmed(cell) == self._id_name
+        return type(cell) is str and cell.endswith(self._id_ends) and trimmed(cell).strip('"') == self._id_name
 
     def record(self, cells: Sequence[object]) -> dict[str, object]:
         """

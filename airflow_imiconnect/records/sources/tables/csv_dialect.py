@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, product
@@ -14,13 +14,12 @@ from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.records.sources.files.text import EmptyFileError
 from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.sources.tables.csv_text import CsvText
+from airflow_imiconnect.records.sources.tables.mysql_text import mysql_rows
 
 _DELIMITERS = ",;\t|"
 _QUOTES = "\"'"
 _EXCELS_HINT = "sep="  # files for Excel may begin with a line that names the delimiter: sep=;
 _LOOKS_AHEAD = 30  # rows, for a header that does not come first
-_OF_MYSQL = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
-_NULL_OF_MYSQL = "\\N"
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,12 @@ class Dialect:
     is_mysql: bool = False
     skipinitialspace: bool = False
 
-    def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+    def reader(self, lines: Iterable[str]) -> Iterator[Sequence[str | None]]:
         """Return the rows of some lines; each raises csv.Error if it is not valid."""
         settings: dict[str, Any] = {"delimiter": self.delimiter, "skipinitialspace": self.skipinitialspace}
         settings |= {"quotechar": self.quotechar} if self.quotechar else {"quoting": csv.QUOTE_NONE}
         if self.is_mysql:
-            return _mysql_rows(lines, self)
+            return mysql_rows(lines, self.delimiter, self.quotechar)
         if self.escapechar:
             lines = _with_doubled_quotes(lines, self)
         return csv.reader(lines, strict=True, **settings)
@@ -103,7 +102,7 @@ def _names_delimiter(line: str) -> bool:
 
 def _names(text: CsvText, dialect: Dialect) -> list[str]:
     with suppress(csv.Error, StopIteration):
-        return [name.strip() for name in next(dialect.reader(text.ahead()))]
+        return [(name or "").strip() for name in next(dialect.reader(text.ahead()))]
     return []
 
 
@@ -111,7 +110,7 @@ def _look_further(text: CsvText, dialect: Dialect, options: ReadOptions) -> None
     """Raise an error if one of the next lines looks like the header row."""
     for number, line in enumerate(text.ahead(_LOOKS_AHEAD)):
         with suppress(csv.Error, StopIteration):
-            names = [name.strip() for name in next(dialect.reader([line]))]
+            names = [(name or "").strip() for name in next(dialect.reader([line]))]
             if number and options.find_id(names) is not None:
                 skipped = text.used + number
                 raise IMIconnectInvalidRecordError(
@@ -127,27 +126,19 @@ def _with_doubled_quotes(lines: Iterable[str], dialect: Dialect) -> Iterator[str
 
     The escape counts within quotes only, and before a quote or itself: elsewhere it is text, as in DOMAIN\\user.
     """
-    quote, escape, is_open = dialect.quotechar or '"', dialect.escapechar or "\\", False
-    token = re.compile(f"{re.escape(escape)}.|{re.escape(quote)}|.[^{re.escape(escape + quote)}]*", re.DOTALL)
+    quote, escape = str(dialect.quotechar), str(dialect.escapechar)
+    starts = re.compile(f"(?:^|{re.escape(dialect.delimiter)}) *{re.escape(quote)}")
+    inside = re.compile(f"{re.escape(escape)}[{re.escape(escape + quote)}]|{re.escape(quote)}{{1,2}}")
+    is_open = False
     for line in lines:
-        if not is_open and escape not in line and line.count(quote) % 2 == 0:
-            yield line
-            continue
-        parts: list[str] = []
-        for part in token.findall(line):
-            if part == quote:
-                is_open = not is_open and (not parts or parts[-1][-1] in dialect.starts) if not is_open else False
-                parts.append(part)
-            else:
-                parts.append(_unescaped(part, quote, escape) if is_open else part)
-        yield "".join(parts)
-
-
-def _unescaped(part: str, quote: str, escape: str) -> str:
-    if part == escape + quote:
-        return quote * 2
-    return escape if part == escape * 2 else part
-
-
-def _mysql_rows(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
-    raise NotImplementedError
+        parts, at = [], 0
+        while found := (inside if is_open else starts).search(line, at):
+            sign = found[0]
+            is_escaped = is_open and sign.startswith(escape)
+            parts += [
+                line[at : found.start()],
+                quote * 2 if sign == escape + quote else sign[-1] if is_escaped else sign,
+            ]
+            is_open = not is_open or is_escaped or len(sign) > 1
+            at = found.end()
+        yield "".join([*parts, line[at:]])

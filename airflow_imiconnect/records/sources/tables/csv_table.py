@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
@@ -11,17 +11,16 @@ from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.sources.files.input_file import InputFile
 from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.sources.raw import MAX_RECORD_BYTES, RawRecord
-from airflow_imiconnect.records.sources.tables.columns import BAD_CELLS, Columns, problem_of
+from airflow_imiconnect.records.sources.tables.columns import ANOTHER_HEADER, BAD_CELLS, Columns, problem_of
 from airflow_imiconnect.records.sources.tables.csv_dialect import Dialect, find_header
 from airflow_imiconnect.records.sources.tables.csv_text import BrokenRowError, CsvText
 
 _GUARDED = '="'
-_BOM = "\ufeff"
 
 
 class _Row(NamedTuple):
     line: int
-    cells: list[str]
+    cells: Sequence[str | None]
     problem: str | None = None
     column: int | None = None
 
@@ -36,23 +35,26 @@ def read_csv(source: InputFile, options: ReadOptions, notes: Notes, *, is_mysql:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))  # the limit of a row is kept here
     with source.open_text() as file:
         text = CsvText(file, source.where)
-        dialect = find_header(text, options, is_mysql=is_mysql)
+        try:
+            dialect = find_header(text, options, is_mysql=is_mysql)
+        except BrokenRowError as error:
+            raise IMIconnectInvalidRecordError(f"{source.where}, line {text.used}", str(error)) from None
         rows = _rows(text, dialect)
-        head = next(rows)
-        position = f"{source.where}, line {head.line}"
-        if head.problem:
-            raise IMIconnectInvalidRecordError(position, head.problem)
-        columns = Columns(_without_last(head.cells, options), position, options, notes)
+        columns = _columns(source.where, next(rows), options, notes)
         for row in rows:
             yield _record(source.where, columns, row, text, notes)
 
 
-def _without_last(names: list[str], options: ReadOptions) -> list[str]:
-    """Return the names; empty ones at the end stand for delimiters too many, not for columns."""
-    kept = list(names)
+def _columns(where: str, head: _Row, options: ReadOptions, notes: Notes) -> Columns:
+    """Return the columns; empty names at the end stand for delimiters too many."""
+    position = f"{where}, line {head.line}"
+    if head.problem:
+        position = f"{position}, column {head.column}" if head.column else position
+        raise IMIconnectInvalidRecordError(position, head.problem)
+    kept = [name or "" for name in head.cells]
     while len(kept) > 1 and not kept[-1].strip() and "" not in options.columns:
         kept.pop()
-    return kept
+    return Columns(kept, position, options, notes)
 
 
 def _rows(text: CsvText, dialect: Dialect) -> Iterator[_Row]:
@@ -87,7 +89,7 @@ def _record(where: str, columns: Columns, row: _Row, text: CsvText, notes: Notes
         if problem:
             return RawRecord(position, cells, problem)
     if columns.is_header(cells):
-        return RawRecord(position, cells, "the header row again")
+        return RawRecord(position, cells, ANOTHER_HEADER)
     if text.is_guarded:
         cells = _unguarded(cells, position, notes)
     try:
@@ -96,25 +98,25 @@ def _record(where: str, columns: Columns, row: _Row, text: CsvText, notes: Notes
         return RawRecord(position, cells, problem_of(error))
 
 
-def _fitting(cells: list[str], count: int) -> tuple[list[str], str | None]:
+def _fitting(cells: Sequence[str | None], count: int) -> tuple[Sequence[str | None], str | None]:
     """
     Return as many cells as there are columns, and what is wrong with the row.
 
     Missing cells at the end are empty, empty ones beyond the header are nothing. A single cell is a title or a footer,
     not a record.
     """
-    kept = cells[:count] + [""] * (count - len(cells))
-    if any(cell.strip() for cell in cells[count:]):
+    kept = [*cells[:count], *[None] * (count - len(cells))]
+    if any(cell and cell.strip() for cell in cells[count:]):
         return cells, f"the row has {len(cells)} cells, the header {count} columns"
     if len(cells) == 1:
         return cells, f"the row has 1 cell, the header {count} columns: is it a title or a footer?"
     return kept, None
 
 
-def _unguarded(cells: list[str], position: str, notes: Notes) -> list[str]:
+def _unguarded(cells: Sequence[str | None], position: str, notes: Notes) -> Sequence[str | None]:
     """Take off the ="…" with which a file tells Excel that digits are text."""
-    plain = [cell[2:-1] if _is_guarded(cell) else cell for cell in cells]
-    if plain != cells:
+    plain = [cell[2:-1] if cell and _is_guarded(cell) else cell for cell in cells]
+    if plain != [*cells]:
         notes.add('cells are written as ="…", for Excel; what is between the quotes is sent', position)
     return plain
 

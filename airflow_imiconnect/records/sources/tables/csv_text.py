@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
 
@@ -12,6 +13,7 @@ from airflow_imiconnect.records.sources.raw import MAX_RECORD_BYTES
 
 _ENDLESS = f"the row is longer than {MAX_RECORD_BYTES} bytes, which no record is: is a quote opened and not closed?"
 _CSV_TAKES_NULL = sys.version_info >= (3, 11)
+_ESCAPED = (b'\\"', b"\\'")
 _GUARD = '="'  # with which Excel is told that digits are text
 
 
@@ -32,10 +34,9 @@ class CsvText:
         self.used = 0  # lines
         self.is_plain = True  # no forbidden character in the row so far
         self.is_guarded = False  # the row holds ="00123"
-        self.has_backslash = False  # the row so far
         self.problem: str | None = None  # what is wrong with a line of the row
         self.column: int | None = None  # where
-        self._ahead: list[bytes | None] = []
+        self._ahead: deque[bytes | None] = deque()
         self._fresh = lines(file)
         self._row: list[bytes | None] = []
         self._row_size = 0
@@ -43,8 +44,13 @@ class CsvText:
     def begin_row(self) -> int:
         """Return the line on which the next row begins."""
         self._row, self._row_size = [], 0
-        self.is_plain, self.is_guarded, self.has_backslash, self.problem = True, False, False, None
+        self.is_plain, self.is_guarded, self.problem, self.column = True, False, None, None
         return self.used + 1
+
+    @property
+    def has_escaped_quote(self) -> bool:
+        """Whether a backslash stands before a quote in the row so far."""
+        return any(sign in (line or b"") for line in self._row for sign in _ESCAPED)
 
     def __iter__(self) -> Iterator[str]:
         """Yield the lines that follow; raises BrokenRowError where a row ends nowhere."""
@@ -55,7 +61,7 @@ class CsvText:
 
     def _take_ahead(self) -> Iterator[bytes | None]:
         while self._ahead:
-            yield self._ahead.pop(0)
+            yield self._ahead.popleft()
 
     def _decoded(self, line: bytes | None) -> str:
         if line is None:
@@ -81,15 +87,19 @@ class CsvText:
         """Go back to the second line of the row."""
         again = self._row[1:]
         self.used -= len(again)
-        self._ahead[:0] = again
+        self._ahead.extendleft(reversed(again))
 
     def ahead(self, count: int | None = None) -> Iterator[str]:
-        """Look at the next lines; what cannot be decoded is replaced."""
+        """Look at the next lines, as far as a record may be long; what cannot be decoded is replaced."""
         known = len(self._ahead)
-        yield from (_shown(line) for line in islice(tuple(self._ahead), count))
+        yield from map(_shown, islice(tuple(self._ahead), count))
+        size = sum(len(line or b"") for line in self._ahead)
         for line in islice(self._fresh, None if count is None else max(0, count - known)):
             self._ahead.append(line)
             yield _shown(line)
+            size += len(line or b"")
+            if size > MAX_RECORD_BYTES:
+                return
 
 
 def _shown(line: bytes | None) -> str:

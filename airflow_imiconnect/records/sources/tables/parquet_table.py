@@ -8,17 +8,19 @@ from typing import IO, Any
 
 from airflow_imiconnect.attributes import Unreadable
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.sources.files.compression import missing_package
 from airflow_imiconnect.records.sources.files.input_file import BLOCK, InputFile
+from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.sources.raw import MAX_RECORD_BYTES, RawRecord
-from airflow_imiconnect.records.sources.tables import Columns, TableOptions
+from airflow_imiconnect.records.sources.tables.columns import Columns
 
 _ROWS_AT_ONCE = 1000
 _RELEASE_EVERY = 50  # times
 _BYTES_AT_ONCE = 4 * MAX_RECORD_BYTES
 
 
-def read_parquet(source: InputFile, options: TableOptions) -> Iterator[RawRecord]:
+def read_parquet(source: InputFile, options: ReadOptions, notes: Notes) -> Iterator[RawRecord]:
     """
     Yield the record of each row, with its number, 1 for the first.
 
@@ -29,7 +31,9 @@ def read_parquet(source: InputFile, options: TableOptions) -> Iterator[RawRecord
     number = 0
     with source.open() as file, _frugal(arrow):
         try:
-            for number, (record, size, is_plain) in enumerate(_records(arrow, file, source.where, options), start=1):
+            for number, (record, size, is_plain) in enumerate(
+                _records(arrow, file, source.where, options, notes), start=1
+            ):
                 problem = _TOO_LONG if size > MAX_RECORD_BYTES else None
                 yield RawRecord(f"{source.where}, row {number}", None if problem else record, problem, is_plain)
         except (arrow.ArrowException, OSError) as error:
@@ -61,13 +65,15 @@ def _frugal(arrow: Any) -> Iterator[None]:  # noqa: ANN401 - as above
         arrow.set_memory_pool(usual)
 
 
-def _records(arrow: Any, file: IO[bytes], where: str, options: TableOptions) -> Iterator[tuple[object, int, bool]]:  # noqa: ANN401
+def _records(
+    arrow: Any, file: IO[bytes], where: str, options: ReadOptions, notes: Notes
+) -> Iterator[tuple[object, int, bool]]:  # noqa: ANN401
     """Yield the record of each row, its size if it may be too long, and whether it is plain."""
     table = arrow.parquet.ParquetFile(file, buffer_size=BLOCK, pre_buffer=False, page_checksum_verification=True)
     rows_at_once = _rows_at_once(table.metadata)
     if not rows_at_once:
         raise IMIconnectInvalidRecordError(where, _TOO_LONG)
-    columns = Columns(table.schema_arrow.names, where, options)
+    columns = Columns(table.schema_arrow.names, where, options, notes)
     for number, batch in enumerate(table.iter_batches(rows_at_once, use_threads=False)):
         if number % _RELEASE_EVERY == 0:  # several threads read in turn, and each of them would keep some
             arrow.default_memory_pool().release_unused()
