@@ -70,10 +70,16 @@ def _add_rows(group: argparse._ArgumentGroup) -> None:
         type=_column,
         default=[],
         metavar="COLUMN=ATTRIBUTE",
-        help="what a column is called as an attribute; without ATTRIBUTE it is left out; *= leaves out all others",
+        help="what a column is called as an attribute; without ATTRIBUTE it is left out. COLUMN#2 is the second of "
+        "that name; = alone leaves out a column without a name, *= all columns that are not named; may be repeated",
     )
     group.add_argument(
-        "--attribute", action="append", type=_attribute, default=[], metavar="NAME=VALUE", help="what every row has"
+        "--attribute",
+        action="append",
+        type=_attribute,
+        default=[],
+        metavar="NAME=VALUE",
+        help="what every row has; may be repeated",
     )
     group.add_argument(
         "--null-value",

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 
 from airflow_imiconnect.cli.bar import with_bar
-from airflow_imiconnect.cli.flags import NotesInFlags, error_in_flags
-from airflow_imiconnect.cli.input import Input, storage_errors
+from airflow_imiconnect.cli.flags import NotesInFlags, error_in_flags, record_error_in_flags
+from airflow_imiconnect.cli.input import opened, storage_errors
 from airflow_imiconnect.cli.report import Report
 from airflow_imiconnect.cli.streams import logs_on_stderr
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError
@@ -31,7 +31,7 @@ def check(options: argparse.Namespace) -> int:
         with logs_on_stderr(), storage_errors([*options.path, options.rejects]):
             _read(options, report)
     except IMIconnectError as error:
-        report.error = str(error_in_flags(error))
+        report.error = error_in_flags(error)
     report.write(as_json=options.json)
     return 1 if report.error or report.preview.unfit else 0
 
@@ -39,17 +39,16 @@ def check(options: argparse.Namespace) -> int:
 def _read(options: argparse.Namespace, report: Report) -> None:
     preview = report.preview
     target = storage_path(options.rejects) if options.rejects else None
-    source = Input(options.path, options.format, options.read_options, options.rejects)
     rejects = RejectsFile(target, _OWNER)
 
     def note(raw: RawRecord, error: IMIconnectInvalidRecordError) -> None:
-        told = error_in_flags(error)
+        told = record_error_in_flags(error)
         preview.add_problem(raw, told)
         why = f"{told.field}: {told.reason}" if told.field else told.reason
         rejects.add("invalid", position=raw.position, description=why, record=raw.record)
 
     try:
-        with rejects:
+        with opened(options.path, options.format, options.read_options, options.rejects) as source, rejects:
             raw = with_bar(source.read(preview.notes), lambda: _words(preview), lambda: source.fraction)
             for record in check_records(raw, strict=options.strict, on_problem=note, notes=preview.notes):
                 preview.add(record)

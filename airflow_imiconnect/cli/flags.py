@@ -37,18 +37,18 @@ _NAMES = "|".join((*FLAGS, *_OPERATORS_ONLY))
 _VALUE = r"\{[^}]*\}+|\([^)]*\)|\[[^\]]*\]|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[\w.+-]*\w"
 _GIVEN = re.compile(rf"(?<![\w.'/-])(?P<name>{_NAMES})=(?P<value>{_VALUE})")
 _WITH_UNDERSCORE = "|".join(name for name in (*FLAGS, *_OPERATORS_ONLY) if "_" in name)
-_ONE = rf"(?:{_NAMES})"
+_ONE = rf"(?<![\w.'/=-])(?:{_NAMES})(?![\w'/=-])"
 _VERBS = "names?|gives?|sends?|leaves?|takes?|says?|must|cannot|needs?|does|do|is given|are given"
 # A name that is also an English word is one of an argument only in these surroundings.
 _NAMED = re.compile(
     rf"(?<![\w.'/=-])(?:{_WITH_UNDERSCORE})(?![\w'/=-])"
-    rf"|(?<=\bset ){_ONE}\b"
-    rf"|(?<=\bread it with ){_ONE}\b"
+    rf"|(?<=\bset ){_ONE}"
+    rf"|(?:(?<=\bread it with )|(?<=\bread them with )){_ONE}"
     rf"|^{_ONE}(?=:)"
-    rf"|\b{_ONE}(?:(?:, {_ONE})* (?:and|or) {_ONE})?(?= (?:{_VERBS})\b)"
-    rf"|\b{_ONE}(?:, {_ONE})* (?:and|or) {_ONE}\b"
+    rf"|{_ONE}(?:(?:, {_ONE})* (?:and|or) {_ONE})?(?= (?:{_VERBS})\b)"
+    rf"|{_ONE}(?:, {_ONE})* (?:and|or) {_ONE}"
 )
-_ONE_OF = re.compile(rf"\b{_ONE}\b")
+_ONE_OF = re.compile(_ONE)
 _LIST_OF_COLUMNS = re.compile(r"columns are: .*|\(its columns: .*\)", re.DOTALL)
 _ONE_COLUMN = re.compile(r"\{(?:'(.*)'|\"(.*)\"|…): None\}", re.DOTALL)
 
@@ -66,11 +66,16 @@ def in_flags(text: str) -> str:
     return "".join((*parts, _bare(text[end:])))
 
 
-def error_in_flags(error: IMIconnectError) -> IMIconnectError:
-    """Return the same error in the words of the command line."""
-    if type(error) is IMIconnectInvalidRecordError:
-        return IMIconnectInvalidRecordError(error.where, in_flags(error.reason), field=error.field)
-    return type(error)(in_flags(str(error)))
+def record_error_in_flags(error: IMIconnectInvalidRecordError) -> IMIconnectInvalidRecordError:
+    """Return the same error in the words of the command line; its position and its field stay."""
+    return IMIconnectInvalidRecordError(error.where, in_flags(error.reason), field=error.field)
+
+
+def error_in_flags(error: IMIconnectError) -> str:
+    """Return what an error says in the words of the command line."""
+    return (
+        str(record_error_in_flags(error)) if isinstance(error, IMIconnectInvalidRecordError) else in_flags(str(error))
+    )
 
 
 class NotesInFlags(Notes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 
 from airflow_imiconnect.cli.pipes import KeptPipe, is_pipe, shown
@@ -23,22 +23,13 @@ _ENDINGS = tuple(ending + packed for ending in FORMAT_OF_SUFFIX for packed in ("
 
 class Input:
     """
-    The records of all paths, in their order. Pipes are read to their end at once.
+    The records of several sources, in their order.
 
-    :param paths: files, folders, patterns, URLs, pipes, and ``-`` for standard input
-    :param file_format: as for FileSource
-    :param rejects: where rejects will be written; the paths must not take it in
-    :raises IMIconnectInvalidRecordError: there is no such file, or a pipe cannot be read
+    :param parts: of files, or of pipes
     """
 
-    def __init__(self, paths: Sequence[str], file_format: str, options: ReadOptions, rejects: str | None) -> None:
-        _check_paths(paths, file_format)
-        self._parts = [
-            FileSource(_kept(part), file_format, options)
-            if are_pipes
-            else files_source(list(part), file_format, options, rejects)
-            for are_pipes, part in groupby(dict.fromkeys(paths), is_pipe)
-        ]
+    def __init__(self, parts: Sequence[FileSource]) -> None:
+        self._parts = parts
 
     def read(self, notes: Notes) -> Iterator[RawRecord]:
         """Yield each record with its position; raises IMIconnectInvalidRecordError if a file cannot be read."""
@@ -51,8 +42,31 @@ class Input:
         return sum(part.fraction for part in self._parts) / len(self._parts)
 
 
-def _kept(paths: Iterator[str]) -> list[KeptPipe]:
-    return [KeptPipe(path) for path in paths]
+@contextmanager
+def opened(paths: Sequence[str], file_format: str, options: ReadOptions, rejects: str | None) -> Iterator[Input]:
+    """
+    Read pipes to their end, and look for files.
+
+    :param paths: files, folders, patterns, URLs, pipes, and ``-`` for standard input
+    :param file_format: as for FileSource
+    :param rejects: where rejects will be written; the paths must not take it in
+    :raises IMIconnectInvalidRecordError: there is no such file, or a pipe cannot be read
+    """
+    _check_paths(paths, file_format)
+    with ExitStack() as kept:
+        parts = [
+            FileSource([_filled(path, kept) for path in part], file_format, options)
+            if are_pipes
+            else files_source(list(part), file_format, options, rejects)
+            for are_pipes, part in groupby(dict.fromkeys(paths), is_pipe)
+        ]
+        yield Input(parts)
+
+
+def _filled(path: str, kept: ExitStack) -> KeptPipe:
+    pipe = kept.enter_context(KeptPipe(path))
+    pipe.fill()
+    return pipe
 
 
 def _check_paths(paths: Sequence[str], file_format: str) -> None:
@@ -94,7 +108,7 @@ def storage_errors(paths: Sequence[str | None]) -> Iterator[None]:
     except IMIconnectError:
         raise
     except Exception as error:
-        if remote:
+        if remote and not getattr(error, "filename", None):
             raise _out_of_reach(remote, error) from None
         if isinstance(error, OSError):
             where = error.filename or ", ".join(shown(path) for path in paths if path)

@@ -39,24 +39,31 @@ class KeptPipe:
     It is kept in a temporary file without a name, which nobody else can open, and which is gone when the process ends.
 
     :param path: as it was given
-    :raises IMIconnectInvalidRecordError: it cannot be read, or the disk is full
     """
 
     protocol = ""
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._where = shown(path)
         self.name = os.path.basename(self._where)  # noqa: PTH119 - as above
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        for block in _blocks(path, self._where):
-            self._keep(block)
-        self._keep(b"", is_last=True)
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by __exit__
 
-    def _keep(self, block: bytes, *, is_last: bool = False) -> None:
+    def __enter__(self) -> KeptPipe:  # noqa: PYI034 - Self came with Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def fill(self) -> None:
+        """Read the pipe to its end; raises IMIconnectInvalidRecordError if that fails, or the disk is full."""
+        for block in _blocks(self._path, self._where):
+            self._keep(block)
+
+    def _keep(self, block: bytes) -> None:
         try:
-            self._file.write(block)
-            if is_last:
-                self._file.flush()
+            while block:
+                block = block[self._file.write(block) :]
         except OSError as error:
             reason = f"it is kept in a temporary file first, which cannot be written: {error.strerror}"
             advice = "set TMPDIR to a folder with more room, or give the path of a file"

@@ -80,9 +80,10 @@ class Preview:
         return {"records": self.fit, "calls": self.requests, "channels": dict(self.channels.most_common())}
 
     def __str__(self) -> str:
-        return "\n".join([*self._wrong(), self._right()])
+        return "\n".join([*self.findings(), self._right()])
 
-    def _wrong(self) -> list[str]:
+    def findings(self) -> list[str]:
+        """Return what was found to be wrong, in texts."""
         kinds = sorted(self.problems.items(), key=lambda item: -item[1].count)
         return [f"{_records(problem.count)}: {kind}\n    {_where(problem)}" for kind, problem in kinds]
 

@@ -11,7 +11,11 @@ from airflow_imiconnect.cli.flags import FLAGS, NotesInFlags, error_in_flags, in
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError, IMIconnectRequestError
 
 PACKAGE = Path(airflow_imiconnect.__file__).parent
-FLOORS = [*(PACKAGE / "records").rglob("*.py"), *(PACKAGE / "attributes").rglob("*.py"), PACKAGE / "tasks/storage.py"]
+FLOORS = [
+    *(PACKAGE / "records").rglob("*.py"),
+    *(PACKAGE / "attributes").rglob("*.py"),
+    *(PACKAGE / "tasks").glob("[als]*e*.py"),
+]
 # A default's name in a signature or a docstring is not an error's text; those of a keyword or an f-string's field are.
 ARGUMENT = re.compile(r"(?<![\w./-])(?:" + "|".join(FLAGS) + r")=['\"{(\[\d\w…]")
 
@@ -31,7 +35,7 @@ ARGUMENT = re.compile(r"(?<![\w./-])(?:" + "|".join(FLAGS) + r")=['\"{(\[\d\w…
         ("columns={'First Name': 'name', '*': None}", "--column 'First Name=name' --column '*='"),
         ("columns names it, there is no such column", "--column names it, there is no such column"),
         ("columns gives two columns this name", "--column gives two columns this name"),
-        ("columns: \"*\" stands for the others", "--column: \"*\" stands for the others"),
+        ('columns: "*" stands for the others', '--column: "*" stands for the others'),
         ("attributes gives it, and a column does", "--attribute gives it, and a column does"),
         ("set attributes={'channel': 'fb'}", "set --attribute channel=fb"),
         ("cells, set escapechar='\\\\'", "cells, set --escapechar '\\'"),
@@ -47,11 +51,13 @@ ARGUMENT = re.compile(r"(?<![\w./-])(?:" + "|".join(FLAGS) + r")=['\"{(\[\d\w…
         ("lower batch_size", "lower --batch-size"),
         ("rejects_path is in the input", "--rejects is in the input"),
         ("on_invalid='skip' sends the others", "the operator's on_invalid='skip' sends the others"),
+        ("a table of Delta Lake: export it, or read them with sql", "a table of Delta Lake: export it, or read them with the operator's sql"),
         ("an SQLite database: read it with sql", "an SQLite database: read it with the operator's sql"),
     ],
 )  # fmt: skip
 def test_arguments_become_flags(library, command):
     assert in_flags(library) == command
+    assert in_flags(command) == command
 
 
 @pytest.mark.parametrize(
@@ -73,9 +79,8 @@ def test_other_words_stay(text):
 
 def test_only_the_reason_is_translated():
     error = IMIconnectInvalidRecordError("/data/skip_rows=2/a.csv, line 1", "set skip_rows=3", field="file_format")
-    assert str(error_in_flags(error)) == "/data/skip_rows=2/a.csv, line 1: file_format: set --skip-rows 3"
-    other = error_in_flags(IMIconnectRequestError("rejects_path a cannot be written"))
-    assert (type(other), str(other)) == (IMIconnectRequestError, "--rejects a cannot be written")
+    assert error_in_flags(error) == "/data/skip_rows=2/a.csv, line 1: file_format: set --skip-rows 3"
+    assert error_in_flags(IMIconnectRequestError("rejects_path a cannot be written")) == "--rejects a cannot be written"
 
 
 def test_notes_are_translated_and_their_places_are_not():

@@ -3,14 +3,16 @@
 import os
 import subprocess
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from support.commands import COMMAND, run, shell
 
 from airflow_imiconnect.cli.pipes import KeptPipe, is_pipe
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 
 CSV = "customerId,status,channel\nC1,1,fb\n,1,fb\nC3,1,rt\n"
-SENT = "Would be sent: 2 records of 3 in 1 request (Facebook 1, Twitter 1)."
+SENT = "Would be sent: 2 records of 3 in 1 request (Facebook 1, In-App 1)"
 
 
 @pytest.fixture
@@ -57,14 +59,11 @@ def test_a_named_pipe_whose_name_tells_the_format(tmp_path):
 
 
 def test_parquet_in_a_pipe(tmp_path):
-    import pyarrow  # noqa: PLC0415 - it takes its time
-    import pyarrow.parquet  # noqa: PLC0415
-
-    table = pyarrow.table({"customerId": ["C1", "C2"], "channel": ["fb", "fb"]})
-    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    table = pa.table({"customerId": ["C1", "C2"], "channel": ["fb", "fb"]})
+    parquet.write_table(table, tmp_path / "a.parquet")
     status, out, err = run("check", "-", "--format", "parquet", stdin=(tmp_path / "a.parquet").read_bytes())
     assert (status, err) == (0, "")
-    assert "Would be sent: 2 records in 1 request (Facebook 2)." in out
+    assert "Would be sent: 2 records in 1 request (Facebook 2)" in out
 
 
 def test_a_pipe_without_a_format_is_refused_before_it_is_read():
@@ -76,7 +75,9 @@ def test_a_pipe_without_a_format_is_refused_before_it_is_read():
         os.close(read_end)
     assert done.returncode == 1
     assert done.stdout == b""
-    wanted = b"error: standard input: a pipe does not tell its format: set --format (json, jsonl, csv, parquet, mysql)\n"
+    wanted = (
+        b"error: standard input: a pipe does not tell its format: set --format (json, jsonl, csv, parquet, mysql)\n"
+    )
     assert done.stderr == wanted
 
 
@@ -103,24 +104,23 @@ def test_what_is_not_a_pipe_is_not_kept(table, tmp_path):
     ]  # fmt: skip
 
 
-def kept(pipe, content):
-    with subprocess.Popen(["tee", str(pipe)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as writer:
-        writer.stdin.write(content)
-        writer.stdin.close()
-        return KeptPipe(str(pipe))
-
-
 def test_what_is_kept_has_no_name_and_can_be_read_again(tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    os.mkfifo(tmp_path / "p.csv")
-    pipe = kept(tmp_path / "p.csv", CSV.encode())
-    assert not list((tmp_path / "tmp").iterdir())
-    assert (str(pipe), pipe.name, pipe.is_dir(), pipe.stat().st_size) == (str(tmp_path / "p.csv"), "p.csv", False, len(CSV))
-    assert pipe.stat().st_mode & 0o077 == 0
-    for _ in range(2):
-        with pipe.open("rb") as file:
-            assert file.read() == CSV.encode()
+    path = tmp_path / "p.csv"
+    os.mkfifo(path)
+    with KeptPipe(str(path)) as pipe, subprocess.Popen(["dd", f"of={path}"], stdin=-1, stderr=-1) as writer:
+        writer.stdin.write(CSV.encode())
+        writer.stdin.close()
+        pipe.fill()
+        assert not list((tmp_path / "tmp").iterdir())
+        assert (str(pipe), pipe.name, pipe.is_dir(), pipe.stat().st_size) == (str(path), "p.csv", False, len(CSV))
+        assert pipe.stat().st_mode & 0o077 == 0
+        for _ in range(2):
+            with pipe.open("rb") as file:
+                assert file.read() == CSV.encode()
+    with pytest.raises(ValueError, match="closed"):
+        pipe.stat()
 
 
 def test_a_full_disk_is_told_in_one_line(tmp_path):
@@ -130,7 +130,9 @@ def test_a_full_disk_is_told_in_one_line(tmp_path):
     command = [COMMAND[0], "-c", code, "check", "-", "--format", "csv"]
     done = subprocess.run(command, input=b"x" * 10_000_000, capture_output=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(b"error: standard input: it is kept in a temporary file first, which cannot be written: ")
+    assert done.stderr.startswith(
+        b"error: standard input: it is kept in a temporary file first, which cannot be written: "
+    )
     assert b"set TMPDIR" in done.stderr
     assert b"Traceback" not in done.stderr
 
@@ -138,5 +140,8 @@ def test_a_full_disk_is_told_in_one_line(tmp_path):
 def test_a_pipe_that_may_not_be_opened(tmp_path):
     os.mkfifo(tmp_path / "p.csv")
     (tmp_path / "p.csv").unlink()
-    with pytest.raises(IMIconnectInvalidRecordError, match=r"p.csv: the pipe cannot be read: No such file"):
-        KeptPipe(str(tmp_path / "p.csv"))
+    with (
+        KeptPipe(str(tmp_path / "p.csv")) as pipe,
+        pytest.raises(IMIconnectInvalidRecordError, match=r"p.csv: the pipe cannot be read: No such file"),
+    ):
+        pipe.fill()

@@ -47,7 +47,10 @@ def test_an_unknown_scheme():
 def test_an_error_of_the_disk_is_one_line_and_a_mistake_of_ours_is_not_hidden():
     with pytest.raises(IMIconnectRequestError, match="^/data/a.csv: Input/output error$"), storage_errors(["a.csv"]):
         raise OSError(5, "Input/output error", "/data/a.csv")
-    with pytest.raises(IMIconnectRequestError, match="^standard input: Input/output error$"), storage_errors(["-", None]):
+    with (
+        pytest.raises(IMIconnectRequestError, match="^standard input: Input/output error$"),
+        storage_errors(["-", None]),
+    ):
         raise OSError(5, "Input/output error")
     with pytest.raises(ZeroDivisionError), storage_errors(["a.csv"]):
         raise ZeroDivisionError
