@@ -51,7 +51,8 @@ def options_problem(options: ReadOptions) -> str | None:
 
 
 def _problem_of_names(options: ReadOptions) -> str | None:
-    if not isinstance(options.customer_id_column, str):
+    id_column: object = options.customer_id_column
+    if not isinstance(id_column, str):
         return "customer_id_column must be the name of a column"
     for name, kinds in (("columns", str | None), ("attributes", object)):
         value = getattr(options, name)

@@ -29,8 +29,8 @@ def check_is_no_table(base: ObjectStoragePath, names: Iterable[str]) -> None:
         raise IMIconnectInvalidRecordError(
             str(base),
             f"this is a table of {kind}: its folder also holds files that are no longer part of the table. Export the "
-            "rows with the system that keeps the table (for example as Parquet or JSON Lines to a folder of their own), "
-            "or read them with sql",
+            "rows with the system that keeps the table, for example as Parquet to a folder of their own, or read them "
+            "with sql",
         )
     for folder in _folders_of_table(base):
         check_is_no_table(folder, _names_beside(folder))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
-from airflow_imiconnect.tasks.storage import records_source
+from airflow_imiconnect.records.sources.lists import ListSource
+from airflow_imiconnect.tasks.context import unrendered
 
 
 class Unstored:
@@ -23,7 +24,7 @@ class Unstored:
     def serialize(self) -> str:
         """Return what Airflow stores instead."""
         try:
-            count = len(records_source(self.records))
+            count = len(ListSource(unrendered(self.records)))
         except IMIconnectInvalidRecordError:
             return "not a list of records"
         return f"{count} record{'s' if count != 1 else ''}"

@@ -25,7 +25,7 @@ def checked(path, **options):
 
 def error_of(path, **options):
     with pytest.raises(IMIconnectInvalidRecordError) as caught:
-        read(path, **options)
+        list(check_records(FileSource([path], options=ReadOptions(**options))))
     assert str(caught.value).startswith(str(path))
     assert "planted" not in str(caught.value).removeprefix(str(path))
     return str(caught.value).removeprefix(str(path))

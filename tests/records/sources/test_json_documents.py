@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from support.sources import error_of, read
 
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.sources.json_text import window
 from airflow_imiconnect.records.sources.json_text.document import _document
 from airflow_imiconnect.records.sources.json_text.splitter import BrokenJsonError, Splitter
+from airflow_imiconnect.records.sources.options import ReadOptions
+from airflow_imiconnect.records.sources.tables.rows import Rows
 
 TEXTS = st.text(st.sampled_from('aé\U0001f600"\\{}[],: \n'), max_size=6)
 VALUES = st.recursive(
@@ -34,7 +37,8 @@ class Blocks(io.BytesIO):
 def values_of(text, size=1):
     file = Blocks(text)
     file.size = size
-    return [raw.problem or raw.record for raw in _document(Splitter(window.Window(file)), "a.json")]
+    records = _document(Splitter(window.Window(file)), "a.json", Rows(ReadOptions(), Notes()))
+    return [raw.record if raw.record is not None else raw.problem for raw in records]
 
 
 @settings(max_examples=400, deadline=None)

@@ -117,7 +117,14 @@ def test_a_source_reads_several_files_in_order_and_more_than_once(write):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.json", "[]"), ("a.json", '{"Records": []}'), ("a.csv", "customerId,x\n")]
+    ("name", "content"),
+    [
+        ("a.json", "[]"),
+        ("a.json", '{"Records": []}'),
+        ("a.csv", "customerId,x\n"),
+        ("a.jsonl", ""),
+        ("a.jsonl", "\n\n"),
+    ],
 )
 def test_a_file_may_hold_no_records(write, name, content):
     assert read(write(name, content)) == []
@@ -139,22 +146,24 @@ def test_a_rejects_file_is_an_input(write):
     [
         ("a.json", b"", ": the file is empty"),
         ("a.json", b" \n", ": the file is empty"),
-        ("a.jsonl", b"", ": the file is empty"),
-        ("a.jsonl", b"\n\n", ": the file is empty"),
         ("a.csv", b"", ": the file is empty"),
         ("a.csv", b"\xef\xbb\xbf", ": the file is empty"),
         ("a.dat", b"x", ": the name does not tell the format"),
-        ("a.jsonl", b'{}\n{"a": "\xe9planted-value"}', ", line 2, column 8: not UTF-8"),
+        ("a.jsonl", b'\n{"a": "\xe9planted-value"}', ", line 2, column 8: not UTF-8"),
         ("a.csv", b"customerId,x\nC1,1\nC2,\xc3\xa9\xe9planted-value\n", ", line 3, column 5: not UTF-8"),
-        ("a.csv", "customerId\nC1\n".encode("utf-16"), ": the file is UTF-16"),
-        ("a.json", b"\xff\xfe[\x00", ": the file is UTF-16"),
+        ("a.csv", "customerId\nC1\n".encode("utf-16-le"), ", line 1, column 2: the text is not UTF-8 but utf-16-le"),
+        ("a.json", b"[\x00", "set encoding='utf-16-le'"),
         ("a.json", b'[{"a": "planted-value"', ", line 1, column 23: not valid JSON"),
         ("a.json", b"7", ": the file must hold a list of records, this is a number"),
         ("a.json", b'"planted-value"', ": the file must hold a list of records, this is a text"),
         ("a.json", b'{"a": "planted-value"}', ": the file must hold a list of records or"),
         ("a.json", b'{"Records": {"a": 1}}', ".Records: the file must hold a list"),
-        ("a.json", b"[" * 100_000, ", line 1, column 100001: not valid JSON"),
-        ("a.json", b'{"customerId": "1"}\n{"customerId": "2"}\n', "this is JSON Lines: set file_format='jsonl'"),
+        ("a.json", b'[{"customerId": "C1", "Attributes": {}}', ", line 1, column 40: not valid JSON"),
+        (
+            "a.json",
+            b'{"customerId": "1", "x": 1}\n{"customerId": "2", "x": 1}\n',
+            "this is JSON Lines: set file_format='jsonl'",
+        ),
         ("a.json", b'{"Records": [], "Records": []}', "this is an object that has a key twice"),
         ("a.json", b'{"Records": [], "records": []}', "not another object"),
         ("a.json", b'{"Records": [], "customerId": "x"}', "not another object"),
@@ -183,8 +192,8 @@ def test_a_missing_file_and_a_directory(tmp_path):
         ("a.json", '[{"a": "\udce9planted-value"},\n', "line 1, column 9", "not UTF-8 from here on"),
         ("a.json", "[" + "[" * 100_000 + "]" * 100_000 + ",\n", "record 1", "nested too deep"),
         ("a.jsonl", '{"customerId": "C1",\n', "line 1, column 21", "not valid JSON"),
-        ("a.jsonl", "[" * 100_000, "line 1, column 1", "nested too deep"),
-        ("a.csv", "customerId,x\nC1\n", "line 2", "the row has 1 cells, the header 2 columns"),
+        ("a.jsonl", '{"x":' + "[" * 100_000, "line 1, column 1", "nested too deep"),
+        ("a.csv", "customerId,x\nC1\n", "line 2", "the row has 1 cell, the header 2 columns"),
         ("a.csv", "customerId,x\nC1,2,3\n", "line 2", "the row has 3 cells, the header 2 columns"),
     ],
 )

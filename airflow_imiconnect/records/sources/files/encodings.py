@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import Any, cast
+from typing import Any
 
 from airflow_imiconnect.records.sources.files.compression import BinaryFile
 
@@ -44,7 +44,7 @@ def as_utf8(file: BinaryFile, encoding: str) -> BinaryFile:
     if is_utf8(encoding) and marked in (None, "utf-8"):
         file.read(len(mark))
         return file
-    return cast("BinaryFile", io.BufferedReader(_Recoded(file, marked if is_utf8(encoding) and marked else encoding)))
+    return io.BufferedReader(_Recoded(file, marked if is_utf8(encoding) and marked else encoding))
 
 
 def likely_utf16(start: bytes) -> str | None:

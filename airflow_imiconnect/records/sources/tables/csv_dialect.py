@@ -24,13 +24,13 @@ _LOOKS_AHEAD = 30  # rows, for a header that does not come first
 
 @dataclass(frozen=True)
 class Dialect:
-    """
+    r"""
     How a file's rows are written.
 
     :param delimiter: what stands between cells
     :param quotechar: what stands around a cell; None for nothing
     :param escapechar: what stands before a quote within a quoted cell; None where it is doubled
-    :param is_mysql: whether a backslash escapes anywhere, and ``\\N`` is no value
+    :param is_mysql: whether a backslash escapes anywhere, and ``\N`` means that there is no value
     :param skipinitialspace: whether a blank follows each delimiter
     """
 
@@ -67,12 +67,11 @@ def find_header(text: CsvText, options: ReadOptions, *, is_mysql: bool) -> Diale
         text.begin_row()
     delimiters = _delimiters(text, options, "\t" if is_mysql else _DELIMITERS)
     dialects = _dialects(next(text.ahead()), delimiters, options, is_mysql=is_mysql)
-    for dialect in dialects:
-        if options.find_id(_names(text, dialect)) is not None:
-            return dialect
-    for dialect in dialects:
+    names = {dialect: _names(text, dialect) for dialect in dialects}
+    fitting = [dialect for dialect in dialects if options.find_id(names[dialect]) is not None]
+    for dialect in () if fitting else dialects:
         _look_further(text, dialect, options)
-    return max(dialects, key=lambda dialect: len(_names(text, dialect)))
+    return max(fitting or dialects, key=lambda dialect: len(names[dialect]))
 
 
 def _dialects(head: str, delimiters: str, options: ReadOptions, *, is_mysql: bool) -> list[Dialect]:
@@ -124,7 +123,7 @@ def _with_doubled_quotes(lines: Iterable[str], dialect: Dialect) -> Iterator[str
     """
     Yield lines in which a quote within a cell is doubled, as csv wants it.
 
-    The escape counts within quotes only, and before a quote or itself: elsewhere it is text, as in DOMAIN\\user.
+    The escape counts within quotes only, and before a quote or itself: elsewhere it is a character like others.
     """
     quote, escape = str(dialect.quotechar), str(dialect.escapechar)
     starts = re.compile(f"(?:^|{re.escape(dialect.delimiter)}) *{re.escape(quote)}")

@@ -58,7 +58,7 @@ def _columns(where: str, head: _Row, options: ReadOptions, notes: Notes) -> Colu
 
 
 def _rows(text: CsvText, dialect: Dialect) -> Iterator[_Row]:
-    """Yield each row that is not blank: a cell may hold line ends. After a row that is broken, its next line begins one."""
+    """Yield each row that is not blank. After a row that cannot be read, its second line begins the next one."""
     rows = dialect.reader(text)
     while True:
         line = text.begin_row()

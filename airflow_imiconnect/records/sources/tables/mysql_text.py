@@ -13,8 +13,8 @@ _END_OF_COPY = "\\."
 
 
 def mysql_rows(lines: Iterable[str], delimiter: str, quotechar: str | None) -> Iterator[list[str | None]]:
-    """
-    Yield the cells of each row; None for ``\\N``, which means that there is no value.
+    r"""
+    Yield the cells of each row; None for ``\N``, which means that there is no value.
 
     :param quotechar: what stands around a cell (``ENCLOSED BY``); None for nothing
     """

@@ -37,6 +37,12 @@ class Rows:
 
     def read(self, position: str, value: object) -> RawRecord:
         """Return the record that an object stands for; one from a rejects file is unwrapped, and read as it stands."""
+        try:
+            return self._read(position, value)
+        except Exception:  # noqa: BLE001 - a user's mapping may raise anything; what is wrong shows where it is checked
+            return RawRecord(position, value)
+
+    def _read(self, position: str, value: object) -> RawRecord:
         raw = raw_record(position, value)
         record = raw.record
         if raw.problem or not isinstance(record, Mapping):
@@ -58,8 +64,8 @@ class Rows:
         return self._options.find_id([key for key in keys if isinstance(key, str)]) is not None
 
     def _is_row(self, record: Mapping[object, object]) -> bool:
-        """A customerId alone is a record that lacks its Attributes, unless the options speak of rows (contract 4)."""
-        return self._options.describe_rows or not _IDS.issuperset(map(str, record)) or not record
+        """Tell a row from a record that lacks its Attributes: a customerId alone is one (contract 4)."""
+        return self._options.describe_rows or not _IDS.issuperset(map(str, record))
 
     def _completed(self, record: Mapping[Any, object]) -> dict[Any, object]:
         """Return the vendor's record without null values, and with the attributes of its folders."""
