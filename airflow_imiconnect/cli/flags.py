@@ -35,13 +35,14 @@ TAB = "\t"  # which the command line calls tab
 _OPERATORS_ONLY = ("on_invalid", "sql", "records")  # arguments for which there is not a flag
 _NAMES = "|".join((*FLAGS, *_OPERATORS_ONLY))
 _VALUE = r"\{[^}]*\}+|\([^)]*\)|\[[^\]]*\]|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[\w.+-]*\w"
-_GIVEN = re.compile(rf"(?<![\w.'/-])(?P<name>{_NAMES})=(?P<value>{_VALUE})")
+_START = r"(?<![\w.'/=-])(?<!operator's )"
+_GIVEN = re.compile(rf"{_START}(?P<name>{_NAMES})=(?P<value>{_VALUE})")
 _WITH_UNDERSCORE = "|".join(name for name in (*FLAGS, *_OPERATORS_ONLY) if "_" in name)
-_ONE = rf"(?<![\w.'/=-])(?:{_NAMES})(?![\w'/=-])"
+_ONE = rf"{_START}(?:{_NAMES})(?![\w'/=-])"
 _VERBS = "names?|gives?|sends?|leaves?|takes?|says?|must|cannot|needs?|does|do|is given|are given"
 # A name that is also an English word is one of an argument only in these surroundings.
 _NAMED = re.compile(
-    rf"(?<![\w.'/=-])(?:{_WITH_UNDERSCORE})(?![\w'/=-])"
+    rf"{_START}(?:{_WITH_UNDERSCORE})(?![\w'/=-])"
     rf"|(?<=\bset ){_ONE}"
     rf"|(?:(?<=\bread it with )|(?<=\bread them with )){_ONE}"
     rf"|^{_ONE}(?=:)"
