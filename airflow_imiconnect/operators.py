@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, Context
 from airflow_imiconnect.errors import IMIconnectError
 from airflow_imiconnect.polling.outcome import Outcome
 from airflow_imiconnect.profile_api.operations import CREATE
+from airflow_imiconnect.records.sources.raw import Source
 from airflow_imiconnect.submission.submission import Submission
 from airflow_imiconnect.tasks.context import hook_of, publish, published
 from airflow_imiconnect.tasks.records_operator import RecordsOperator
@@ -26,7 +27,7 @@ class _SubmitOperator(RecordsOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, send, and return what was accepted; wait until it has finished where that is wanted."""
         started, hook, resumption = time.time(), hook_of(self.imiconnect_conn_id), self._resumption(context)
-        source = self._source()
+        source = self._source(context)
         submitting = Submitting(self._order(hook), source, self._rejects(context), self.log, resumption.then)
         try:
             if self.is_dry_run:
@@ -43,7 +44,7 @@ class _SubmitOperator(RecordsOperator):
             raise
         with resumption.sending_nothing_again():
             self._publish(context, submitting.submission)
-            result = self._wait(context, submitting.submission, started, source.version)
+            result = self._wait(context, submitting.submission, started, source)
         resumption.finish(ledger)
         return result
 
@@ -87,7 +88,7 @@ class _SubmitOperator(RecordsOperator):
             self.log.error("The submission could not be kept in XCom: transids %s", transids)  # noqa: TRY400 - raised
             raise
 
-    def _wait(self, context: Context, submission: Submission, started: float, version: str) -> dict[str, Any]:
+    def _wait(self, context: Context, submission: Submission, started: float, source: Source) -> dict[str, Any]:
         """Wait here, or leave it to the trigger; ``timeout`` begins now, ``execution_timeout`` began with the task."""
         waiting = self._waiting(submission)
         waiting.find_connection()
@@ -100,13 +101,19 @@ class _SubmitOperator(RecordsOperator):
             self.defer(
                 trigger=IMIconnectProfileStatusTrigger.of(waiting, deadline),
                 method_name="execute_complete",
-                kwargs={"submission": submission.to_json(), **deadline._asdict(), "source": version},
+                kwargs={"submission": submission.to_json(), **deadline._asdict(), "source": source.version},
                 timeout=deadline.backstop(self.poll_interval),
             )
-        return self._complete(context, submission, waiting.in_worker(deadline), deadline.limit, version)
+        return self._complete(context, submission, waiting.in_worker(deadline), deadline.limit, source.version, source)
 
     def _complete(
-        self, context: Context, submission: Submission, outcome: Outcome | TimedOut, limit: str, version: str | None
+        self,
+        context: Context,
+        submission: Submission,
+        outcome: Outcome | TimedOut,
+        limit: str,
+        version: str | None,
+        source: Source | None = None,
     ) -> dict[str, Any]:
         if isinstance(outcome, TimedOut):
             words = reached(self.task_id, limit, outcome, len(submission.transactions))
@@ -118,7 +125,9 @@ class _SubmitOperator(RecordsOperator):
             )
         before = submission.rejects
         with self._rejects(context, keep=before is not None) as rejects:
-            records = records_again(self._source, version, strict=self.strict, log=self.log)
+            records = records_again(
+                lambda: self._source_again(context, source), version, strict=self.strict, log=self.log
+            )
             for failed, record in outcome.failed_records.with_records(records):
                 rejects.add_failed(failed, record)
         uri = rejects.uri or before

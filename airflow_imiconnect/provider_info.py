@@ -36,6 +36,7 @@ def get_provider_info() -> dict[str, object]:
         "operators": [{"integration-name": "IMIconnect", "python-modules": ["airflow_imiconnect.operators"]}],
         "sensors": [{"integration-name": "IMIconnect", "python-modules": ["airflow_imiconnect.sensors"]}],
         "triggers": [{"integration-name": "IMIconnect", "python-modules": ["airflow_imiconnect.triggers"]}],
+        "task-decorators": [{"name": "imiconnect", "class-name": "airflow_imiconnect.decorators.imiconnect_task"}],
         "connection-types": [
             {
                 "connection-type": "imiconnect",

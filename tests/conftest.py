@@ -24,6 +24,7 @@ COSTLY = {
     "tests/dags/test_serialisation.py",
     "tests/kill/test_dead_triggerer.py",
     "tests/kill/test_kill.py",
+    "tests/tasks/test_postgres.py",
     "tests/tasks/test_storage.py",
 }
 HOME = Path(tempfile.mkdtemp(prefix="airflow-imiconnect-"))

@@ -87,6 +87,7 @@ def _with_flags(strings: dict[str, str]) -> dict[str, str]:
 
 def _check_required(strings: Mapping[str, str]) -> None:
     channel = find_channel(strings)
-    for name in channel.create:
-        if not strings.get(name):
-            raise RecordProblem(name, f"is required by the channel ({channel.name}) but is missing or empty")
+    missing = [name for name in channel.create if not strings.get(name)]
+    if missing:
+        more = f"; so {'is' if len(missing) == 2 else 'are'} {', '.join(missing[1:])}" if missing[1:] else ""  # noqa: PLR2004
+        raise RecordProblem(missing[0], f"is required by the channel ({channel.name}) but is missing or empty{more}")

@@ -33,15 +33,18 @@ class Report:
         """
         Return it as plain JSON.
 
-        ``records``, ``invalid``: numbers; ``problems``: one object a kind; ``notes``: texts; ``rejects``: the file's
-        URI or null; ``dry_run``: what would be sent, null after an error; ``error``: what has ended the reading or null
+        ``{"records": 257, "invalid": 6, "problems": [{"problem": "customerId: is missing or empty", "count": 1,
+        "first": ["a.csv, line 3"]}], "notes": ["…"], "rejects": "file:///…", "dry_run": {…}, "error": null}``
+
+        ``first`` holds three places at most; ``rejects`` is null where no file was written; ``dry_run`` is what would
+        be sent (``Preview.to_json``), null after an error; ``error`` is what has ended the reading.
         """
         preview = self.preview
         return {
             "records": preview.records,
             "invalid": preview.unfit,
             "problems": [
-                {"problem": kind, "records": places.count, "positions": places.positions}
+                {"problem": kind, "count": places.count, "first": places.positions}
                 for kind, places in preview.problems.items()
             ],
             "notes": list(preview.notes),
@@ -51,7 +54,7 @@ class Report:
         }
 
     def _text(self) -> str:
-        lines = self.preview.findings() if self.error else [str(self.preview)]
+        lines = list(self.preview.findings()) if self.error else [str(self.preview)]
         if self.error and self.preview.records:
             lines.append(f"{self.preview.records:,} records were read before an error ended the reading.")
         if self.rejects:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from airflow_imiconnect.errors import IMIconnectRecordsFailedError
 from airflow_imiconnect.profile_api.codes import known_words
+from airflow_imiconnect.profile_api.lacking import with_lacking
 from airflow_imiconnect.profile_api.operations import OPERATIONS
 from airflow_imiconnect.profile_api.results import RecordResult, Transaction, TransactionStatus
 from airflow_imiconnect.records.failed_records import FailedRecord, FailedRecords, records_failed
@@ -92,7 +93,7 @@ class Outcome:
                 {
                     "customerId": item.customer_id,
                     "code": item.code,
-                    "description": known_words(item.code, item.description),
+                    "description": with_lacking(known_words(item.code, item.description), item.lacks),
                     "transid": item.transid,
                 }
                 for item in islice(self.failed_records, _LISTED_RECORDS)

@@ -104,10 +104,14 @@ def is_known(row: Row, description: str) -> bool:
 _WORD = re.compile(r"\w+")
 
 
+TOO_LARGE = Row(
+    "the request is larger than the server takes, or a proxy in front of it", Reading.PERMANENT, texts.LOWER_BATCH_SIZE
+)
 # Contract 6, last paragraph: the HTTP status counts only where no code can be read.
 HTTP_STATUSES: tuple[tuple[Iterable[int], Row], ...] = (
     ((401, 403), Row("refused without a code of the service", Reading.AUTHENTICATION, texts.CHECK_ALL)),
     ((408, 425), Row("try again later", Reading.TRY_AGAIN)),
+    ((413,), TOO_LARGE),
     ((429,), Row("too many requests", Reading.SLOWER)),
     (range(500, 600), Row("server error without a code of the service", Reading.LOST, texts.TRY_LATER)),
     (

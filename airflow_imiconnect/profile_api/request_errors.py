@@ -19,6 +19,7 @@ from airflow_imiconnect.profile_api.bodies import Body
 from airflow_imiconnect.profile_api.codes import (
     HTTP_STATUSES,
     TEST_ADVICE,
+    TOO_LARGE,
     UNREADABLE,
     Reading,
     Row,
@@ -26,6 +27,7 @@ from airflow_imiconnect.profile_api.codes import (
     row_of,
 )
 from airflow_imiconnect.profile_api.error_texts import CHECK_HOST
+from airflow_imiconnect.profile_api.lacking import lacking_in_request
 from airflow_imiconnect.profile_api.requests import Request, Response
 
 _ERRORS: Mapping[Reading, type[IMIconnectError]] = {
@@ -43,7 +45,7 @@ def of_code(request: Request, response: Response, body: Body, transid: str | Non
     """Return the error that the service's code stands for."""
     row = row_of(body.code)
     status_row = _row_of_status(response.status)
-    if _is_a_gateways(body.code) and status_row is not UNREADABLE and status_row.reading in _PASSING:
+    if _is_a_gateways(body.code) and _is_a_gateways_status(status_row):
         return of_status(request, response, transid)
     description = body.description if _may_be_shown(body.description, request, response, row) else ""
     words = f"{row.meaning} (code {body.code}{f': {description}' if description else ''})"
@@ -95,8 +97,9 @@ def _error(
     if cls is IMIconnectAmbiguousError:
         words += f". {_MAYBE}" if request.is_write else ""
         cls = cls if request.is_write else IMIconnectTransientError
+    lacks = lacking_in_request(body.code, request.operation, request.records) if body else ""
     return cls(
-        f"IMIconnect {request.subject} failed: {words}.{f' {advice}' if advice else ''}",
+        " ".join(filter(None, (f"IMIconnect {request.subject} failed: {words}.", lacks, advice))),
         code=body.code if body else None,
         description=(body.description if body else None) or None,
         http_status=response.status,
@@ -131,6 +134,11 @@ _PART_OF_KEY = 5
 def _is_a_gateways(code: str) -> bool:
     """Tell 504 and 101504, in which gateways write their own errors, from the service's codes, all of four digits."""
     return len(code) != _DIGITS_OF_A_CODE or not code.isdigit()
+
+
+def _is_a_gateways_status(row: Row) -> bool:
+    """Tell whether the HTTP status says more than a code that the service does not have."""
+    return row is TOO_LARGE or (row is not UNREADABLE and row.reading in _PASSING)
 
 
 def _row_of_status(status: int) -> Row:

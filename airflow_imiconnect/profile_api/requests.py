@@ -24,6 +24,7 @@ class Request:
     :param subject: what it is about, for messages: ``create for app a_1`` or ``status of 5f1c…``
     :param body: JSON, or None
     :param records: what it submits; none for a read
+    :param operation: the name of the operation that submits them
     :param is_test: whether a person only wants to know if the connection works
     """
 
@@ -32,6 +33,7 @@ class Request:
     subject: str
     body: bytes | None = field(default=None, repr=False)
     records: Sequence[Record] = field(default=(), repr=False)
+    operation: str = ""
     is_test: bool = False
 
     @property
@@ -79,7 +81,7 @@ def write_request(
         )
     body, query = payload or operation.encode(records)
     path = BASE_PATH + operation.path.format(app_id=_segment(app_id, "app_id"))
-    return Request(operation.method, path + query, f"{operation.name} for app {app_id}", body, records)
+    return Request(operation.method, path + query, f"{operation.name} for app {app_id}", body, records, operation.name)
 
 
 def status_request(transid: str) -> Request:

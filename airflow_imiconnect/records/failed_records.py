@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from airflow_imiconnect.errors import IMIconnectRecordsFailedError, one_line
 from airflow_imiconnect.profile_api.codes import CODES, UNDOCUMENTED
+from airflow_imiconnect.profile_api.lacking import lacking
 from airflow_imiconnect.profile_api.results import Transaction
 from airflow_imiconnect.records.validation import CheckedRecord
 
@@ -20,7 +21,7 @@ _TABLES = """
 PRAGMA journal_mode = OFF;
 CREATE TABLE failed (
     transaction_number INTEGER, number INTEGER, customer_id TEXT, code TEXT, description TEXT,
-    nth INTEGER, named INTEGER, PRIMARY KEY (transaction_number, number)
+    nth INTEGER, named INTEGER, lacks TEXT, PRIMARY KEY (transaction_number, number)
 ) WITHOUT ROWID;
 CREATE TABLE content (customer_id TEXT, place INTEGER, position TEXT, attributes TEXT);
 CREATE INDEX content_of ON content (customer_id, place);
@@ -35,6 +36,7 @@ class FailedRecord(NamedTuple):
     :param transid: the transaction it was in
     :param nth: how many results of this transaction name the customer before this one does
     :param named: how many of them name the customer
+    :param lacks: which required attributes it lacks, where one is missing (7003) and the record is known
     """
 
     customer_id: str
@@ -43,6 +45,7 @@ class FailedRecord(NamedTuple):
     transid: str
     nth: int = 0
     named: int = 1
+    lacks: str = ""
 
 
 class FailedRecords:
@@ -65,17 +68,22 @@ class FailedRecords:
         database = self._database or self._open()
         transaction = self._numbers[transid]
         database.executemany(
-            "INSERT OR REPLACE INTO failed VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO failed VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             ((transaction, number, *record[:3], *record[4:]) for number, record in enumerate(records)),
         )
 
     def __iter__(self) -> Iterator[FailedRecord]:
+        for _, record in self._rows():
+            yield record
+
+    def _rows(self) -> Iterator[tuple[tuple[int, int], FailedRecord]]:
+        """Yield each with its key: the numbers of its transaction, and in it."""
         if self._database is not None:
-            rows = self._database.execute(
-                "SELECT transaction_number, customer_id, code, description, nth, named FROM failed"
-            )
-            for number, customer_id, code, description, nth, named in rows:
-                yield FailedRecord(customer_id, code, description, self._transactions[number].transid, nth, named)
+            for number, nth_of_all, customer_id, code, description, *rest in self._database.execute(
+                "SELECT * FROM failed"
+            ):
+                transid = self._transactions[number].transid
+                yield (number, nth_of_all), FailedRecord(customer_id, code, description, transid, *rest)
 
     def with_records(self, records: Iterable[CheckedRecord]) -> Iterator[tuple[FailedRecord, CheckedRecord | None]]:
         """
@@ -83,7 +91,7 @@ class FailedRecords:
 
         The service names records by customerId alone. If a batch names a customer more than once (with several
         devices), the order of the results tells which record is meant, provided that they name the customer as often
-        (contract 15); otherwise it is None.
+        (contract 15); otherwise it is None. From then on, each knows which required attributes its record lacks.
 
         :param records: the source, read again from its beginning; not read at all if nothing failed
         """
@@ -95,9 +103,15 @@ class FailedRecords:
             if database.execute("SELECT 1 FROM failed WHERE customer_id = ?", record[1:2]).fetchone():
                 values = (record.customer_id, place, record.position, json.dumps(dict(record.attributes)))
                 database.execute("INSERT INTO content VALUES (?, ?, ?, ?)", values)
-        places = {transaction.transid: transaction.places for transaction in self._transactions}
-        for failed in self:
-            yield failed, _content(database, failed, places[failed.transid])
+        for key, failed in self._rows():
+            transaction = self._transactions[key[0]]
+            found = _content(database, failed, transaction.places)
+            if found and (lacks := lacking(failed.code, transaction.operation, found.attributes)):
+                failed = failed._replace(lacks=lacks)  # noqa: PLW2901 - the same one, better known
+                database.execute(
+                    "UPDATE failed SET lacks = ? WHERE (transaction_number, number) = (?, ?)", (lacks, *key)
+                )
+            yield failed, found
 
     def _open(self) -> sqlite3.Connection:
         self._numbers = {transaction.transid: number for number, transaction in enumerate(self._transactions)}
@@ -127,7 +141,10 @@ def records_failed(
     by_code = ", ".join(
         f"{code} x {count} ({CODES.get(code, UNDOCUMENTED).meaning})" for code, count in sorted(failures.items())
     )
-    first = ", ".join(f"{one_line(item.customer_id)} ({item.code})" for item in records[:_NAMED_RECORDS])
+    first = ", ".join(
+        f"{one_line(item.customer_id)} ({', '.join(filter(None, (item.code, item.lacks)))})"
+        for item in records[:_NAMED_RECORDS]
+    )
     return IMIconnectRecordsFailedError(
         f"{start}: {by_code}."
         + (f" First customer ids: {first}." if first else "")

@@ -17,6 +17,7 @@ from airflow_imiconnect.attributes.channels import WECHAT, find_channel
 from airflow_imiconnect.attributes.numbers import TooLongNumber
 from airflow_imiconnect.attributes.values import RecordProblem, value_to_string
 from airflow_imiconnect.errors import IMIconnectRequestError, one_line
+from airflow_imiconnect.profile_api.lacking import with_lacking
 from airflow_imiconnect.records.failed_records import FailedRecord
 from airflow_imiconnect.records.profile import AppProfile
 from airflow_imiconnect.records.sources.files.input_file import LOCAL
@@ -113,7 +114,7 @@ class RejectsFile:
             "failed",
             customer_id=failed.customer_id,
             code=failed.code,
-            description=failed.description,
+            description=with_lacking(failed.description, failed.lacks),
             transid=failed.transid,
             position=record.position if record else None,
             record=record.to_wire() if record else None,

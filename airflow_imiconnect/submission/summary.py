@@ -13,6 +13,7 @@ from airflow_imiconnect.errors import (
     IMIconnectInvalidRecordError,
     IMIconnectPermanentError,
 )
+from airflow_imiconnect.profile_api.lacking import lacking, with_lacking
 from airflow_imiconnect.profile_api.operations import Operation
 from airflow_imiconnect.profile_api.results import Receipt, RecordResult, Transaction
 from airflow_imiconnect.records.batches import Batch
@@ -113,12 +114,13 @@ class Summary:
 
     def _add_refused(self, receipt: Receipt, result: RecordResult, record: CheckedRecord | None) -> None:
         customer_id = record.customer_id if record else result.customer_id
-        self._refused.append(FailedRecord(customer_id, result.code, result.description, receipt.transid))
+        lacks = lacking(result.code, self.operation.name, record.attributes) if record else ""
+        self._refused.append(FailedRecord(customer_id, result.code, result.description, receipt.transid, lacks=lacks))
         self.rejects.add(
             "refused",
             customer_id=customer_id,
             code=result.code,
-            description=result.description,
+            description=with_lacking(result.description, lacks),
             position=record.position if record else None,
             transid=receipt.transid or None,
             record=record.to_wire() if record else None,

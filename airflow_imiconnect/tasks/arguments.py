@@ -14,23 +14,42 @@ from airflow_imiconnect.records.sources.files.encodings import is_text_encoding
 from airflow_imiconnect.records.sources.options import OTHERS, ROWS, ReadOptions
 
 
-def check_input(task_id: str, records: object, path: object, file_format: object, options: ReadOptions) -> None:
-    """Check what an operator reads, and how; what is a template still is checked once it is rendered."""
-    if (records is None) == (path is None):
-        both = "both are given" if records is not None else "neither is given, or an upstream task returned None"
-        raise ValueError(f"Task {task_id!r}: give exactly one of records and path; {both}.")
+def check_input(
+    task_id: str, records: object, path: object, sql: object, file_format: object, options: ReadOptions
+) -> None:
+    """Check what an operator reads, and how."""
+    sources = {"records": records, "path": path, "sql": sql}
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) != 1:
+        found = f"{' and '.join(given)} are given" if given else "none is given, or an upstream task returned None"
+        raise ValueError(f"Task {task_id!r}: give exactly one of records, path and sql; {found}.")
+    check_options(task_id, path, file_format, options)
+
+
+def check_options(task_id: str, path: object, file_format: object, options: ReadOptions) -> None:
+    """Check how an operator reads; what is a template still is checked once it is rendered."""
     known = "auto" if _is_template(file_format) else file_format
-    if problem := reading_problem(records, known, _without_templates(options)):
+    if problem := reading_problem(path, known, _without_templates(options)):
         raise ValueError(f"Task {task_id!r}: {problem}.")
 
 
-def reading_problem(records: object, file_format: object, options: ReadOptions) -> str | None:
+def check_sql(task_id: str, sql: object, sql_conn_id: object, sql_parameters: object) -> None:
+    """Check an operator's query. A connection without one is fine: default_args may give it to all tasks of a DAG."""
+    if not (sql is None or isinstance(sql, str | XComArg)):
+        raise ValueError(f"Task {task_id!r}: sql must be the text of one statement, or the name of a .sql file.")
+    if sql is not None and not sql_conn_id:
+        raise ValueError(f"Task {task_id!r}: sql needs sql_conn_id, the connection of a database.")
+    if sql is None and sql_parameters is not None:
+        raise ValueError(f"Task {task_id!r}: sql_parameters is for sql, which is not given.")
+
+
+def reading_problem(path: object, file_format: object, options: ReadOptions) -> str | None:
     """Return what is wrong with how an operator reads, or None."""
     if file_format not in FORMATS:
         return f"file_format must be one of {', '.join(FORMATS)}"
     if problem := options_problem(options):
         return problem
-    if records is not None and (unusable := options.unusable(ROWS)):
+    if path is None and (unusable := options.unusable(ROWS)):
         return f"{unusable[0]} is for files, and so for path"
     return None
 

@@ -42,7 +42,7 @@ _SAME_PROTOCOL = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 def records_source(records: object, options: ReadOptions) -> Source:
     """Return the source of a list, or of what Jinja has made of one; raises IMIconnectInvalidRecordError."""
     if records is None:
-        raise IMIconnectInvalidRecordError("records or path", "the upstream task returned nothing")
+        raise IMIconnectInvalidRecordError("records, path or sql", "the upstream task returned nothing")
     return ListSource(unrendered(records), options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -29,13 +30,17 @@ DEFAULT_REGION = "legacy-emea"
 _USUAL_PORTS = {"https": 443, "http": 80}
 _LONGEST_LABEL, _LONGEST_NAME = 63, 253
 _SAFE = "/%!$&'()*+,;=:@~"  # of a path
+# The part of a path that is the API's own (contract 3 and 9): the host is what stands in front of it.
+_ENDPOINT = re.compile(
+    r"/(resources(/v\d+)?$|resources/v\d+/|customer(app)?profiles?(/|$)|profile/status(/|$))", re.IGNORECASE
+)
 
 
 def base_url(host: str | None = None, region: str | None = None, port: int | None = None) -> str:
     """
     Return the URL in front of ``/resources/v2``, without a slash at its end.
 
-    :param host: a host name or a base URL; it wins over the region
+    :param host: a host name or a base URL, with ``/resources/v2`` at its end or without; it wins over the region
     :param region: one of REGIONS; without either, ``api.imiconnect.io``
     :param port: for a host that names none itself
     :raises IMIconnectRequestError: the region is unknown, or the key must not be sent to such an address
@@ -52,8 +57,16 @@ def base_url(host: str | None = None, region: str | None = None, port: int | Non
         raise _bad_host("it is not a valid host or URL") from None
     name = f"[{name}]" if ":" in name else name
     port = None if port == usual_port(parts.scheme) else port
-    path = quote(parts.path.rstrip("/").removesuffix(BASE_PATH), safe=_SAFE)
-    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{path}"
+    url = f"{parts.scheme}://{name}{f':{port}' if port else ''}"
+    return url + _prefix(parts.path.rstrip("/").removesuffix(BASE_PATH), url)
+
+
+def _prefix(path: str, url: str) -> str:
+    """Return the path in front of the API's own, as a gateway has one; refuse a path of the API itself."""
+    path = quote(path, safe=_SAFE)
+    if endpoint := _ENDPOINT.search(path):
+        raise _bad_host(f"it is a whole endpoint: enter {url}{path[: endpoint.start()]} alone")
+    return path
 
 
 def usual_port(scheme: str) -> int:

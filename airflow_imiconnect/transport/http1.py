@@ -48,9 +48,16 @@ class Body:
             raise too_large()
 
     def decoded(self, encoding: str) -> bytes:
-        """Return the body, decompressed even though nothing compressed was asked for; a bomb is too large."""
+        """
+        Return the body, decompressed even though nothing compressed was asked for; a bomb is too large.
+
+        A gzip'd body is known by its first bytes, too: a proxy may lose the header that names the encoding.
+
+        :param encoding: the header Content-Encoding, or nothing
+        :raises BadResponseError: decompressed it is larger than a response may be; no more of it than that is unpacked
+        """
         data = bytes(self._data)
-        windows = _WINDOWS.get(encoding.strip().lower(), ())
+        windows = _GZIP if data.startswith(_GZIP_MARK) else _WINDOWS.get(encoding.strip().lower(), ())
         for window in windows:
             try:
                 plain = zlib.decompressobj(window).decompress(data, MAX_RESPONSE_BYTES + 1)
@@ -63,6 +70,7 @@ class Body:
 
 
 _GZIP = (zlib.MAX_WBITS | 16,)
+_GZIP_MARK = b"\x1f\x8b"  # no JSON begins like this
 _WINDOWS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}  # the latter is sent as well
 
 

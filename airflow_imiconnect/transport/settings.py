@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from airflow_imiconnect import __version__
-from airflow_imiconnect.errors import IMIconnectAuthenticationError, IMIconnectRequestError
+from airflow_imiconnect.errors import IMIconnectAuthenticationError, IMIconnectRequestError, one_line
+from airflow_imiconnect.provider_info import extra_fields
 from airflow_imiconnect.transport.hosts import base_url, is_loopback
 
 DEFAULT_TIMEOUT = 30.0
 LONGEST_TIMEOUT = 86_400.0  # a day; clocks and selectors end somewhere above it
 _CONNECT_TIMEOUT = 10.0
+_EXTRAS = tuple(extra_fields())
+_OLD_PREFIX = "extra__imiconnect__"  # in front of the names, as forms of Airflow 2 stored them
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,10 @@ class Settings:
         Read an Airflow connection of type ``imiconnect``.
 
         :raises IMIconnectAuthenticationError: there is no profile key, or it does not fit into a header
-        :raises IMIconnectRequestError: the host, region or an extra cannot be right
+        :raises IMIconnectRequestError: the host, region or an extra cannot be right, or an extra is unknown
         """
         extra = _extra(connection)
+        _check_names(extra, connection)
         return cls(
             base_url=base_url(connection.host, str(extra.get("region") or ""), connection.port),
             key=_key(connection.password, connection.conn_id),
@@ -83,6 +89,28 @@ def _extra(connection: Any) -> Mapping[str, object]:  # noqa: ANN401 - as above
     if not isinstance(extra, Mapping) or (not extra and (connection.extra or "{}").strip() not in ("{}", "null", '""')):
         raise IMIconnectRequestError(f"The extra of connection {connection.conn_id!r} is not a JSON object.")
     return extra
+
+
+def _check_names(extra: Iterable[str], connection: Any) -> None:  # noqa: ANN401 - as above
+    """Refuse an unknown extra: one that was passed over, a misspelt region say, would lead the key to another host."""
+    for name in extra:
+        if name not in _EXTRAS:
+            shown = _shown(name, (connection.password or "").strip())
+            raise IMIconnectRequestError(
+                f"Connection {connection.conn_id!r} has an unknown extra {shown!r}: {_advice(name)} Nothing was sent."
+            )
+
+
+def _shown(name: str, key: str) -> str:
+    """Return a name for a message, without the profile key, which may have been put there by mistake."""
+    return one_line(name.replace(key, "***") if key else name)[:_LONGEST_NAME]
+
+
+def _advice(name: str) -> str:
+    plain = name.lower().replace("-", "_").removeprefix(_OLD_PREFIX)
+    nearest = get_close_matches(plain[:_LONGEST_NAME], _EXTRAS, n=1)
+    known = f"the known ones are {', '.join(_EXTRAS)}."
+    return f"did you mean {nearest[0]!r}?" if nearest else f"{known} Remove it."
 
 
 def _key(password: str | None, conn_id: str) -> str:

@@ -60,7 +60,7 @@ def test_an_object_storage_is_read_and_written_with_a_connection(bucket, tmp_pat
     )
     report = json.loads(out)
     assert (status, err, report["records"], report["invalid"]) == (1, "", 3, 1)
-    assert report["problems"][0]["positions"] == [f"{url}/a.csv, line 3"]
+    assert report["problems"][0]["first"] == [f"{url}/a.csv, line 3"]
     assert report["rejects"] == f"{url}/r.jsonl"
     status, out, err = run("check", f"{url}/r.jsonl", **bucket)
     assert (status, err) == (1, "")

@@ -237,6 +237,8 @@ def test_nobody_answers_the_handshake(press_test):
     [
         ("http://api.eu.webexconnect.io", {}, "http:// is for loopback addresses only, use https://"),
         ("", {"region": "mars"}, "region 'mars' is unknown. Use one of ca, eu,"),
+        ("", {"regoin": "eu"}, "unknown extra 'regoin': did you mean 'region'?"),
+        ("https://api.imiconnect.io/resources/v2/customerappprofile/a_1", {}, "enter https://api.imiconnect.io alone"),
         ("127.0.0.1", {"timeout": "soon"}, "'timeout' must be a number above 0"),
         ("127.0.0.1", {"timeout": 1e10}, "'timeout' must be at most 86400 seconds"),
     ],

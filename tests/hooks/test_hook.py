@@ -1,8 +1,11 @@
 """The hook talks to a real server on a real socket."""
 
+import gzip
+import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -19,6 +22,7 @@ from airflow_imiconnect.errors import (
     IMIconnectTransientError,
 )
 from airflow_imiconnect.hooks import IMIconnectHook, Settings
+from airflow_imiconnect.provider_info import extra_fields
 from airflow_imiconnect.records.profile import AppProfile
 
 SECRET = "planted-value"
@@ -214,6 +218,23 @@ def test_nobody_listens(hook, connect):
     assert not isinstance(caught.value, IMIconnectAmbiguousError)
 
 
+@pytest.mark.parametrize("body", [b"<html>", b"", b'{"code": 413, "message": "Payload Too Large"}'])
+def test_a_request_that_is_too_large_says_to_lower_batch_size(hook, connect, body):
+    with raw_server(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as url:
+        connect(host=url)
+        with pytest.raises(IMIconnectRequestError, match=r"is larger .*\(HTTP 413\)\. Lower batch_size") as caught:
+            hook.create_app_profiles(APP, [record(1, twitter_name=SECRET)])
+    assert SECRET not in str(caught.value)
+
+
+def test_a_gzipped_answer_is_read(hook, connect):
+    body = gzip.compress(b'{"code": "1001", "description": "Queued", "transid": "T1"}')
+    head = b"HTTP/1.1 202 Accepted\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with raw_server(head + body) as url:
+        connect(host=url)
+        assert hook.create_app_profiles(APP, [record(1)]).transids == ("T1",)
+
+
 def test_an_unknown_host(hook, connect):
     connect(host="no-such-host.invalid")
     with pytest.raises(IMIconnectTransientError, match="no connection"):
@@ -264,6 +285,53 @@ def test_a_connection_that_cannot_be_right(hook, connect, extra, message):
 def test_what_a_connection_says(hook, connect):
     connect(extra={"region": "uk", "app_id": " a_9 ", "requests_per_second": "5", "timeout": 7})
     assert hook.settings == Settings("https://api.uk.webexconnect.io", KEY, "a_9", 5.0, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("Region", "did you mean 'region'?"),
+        ("regoin", "did you mean 'region'?"),
+        ("extra__imiconnect__region", "did you mean 'region'?"),
+        ("appId", "did you mean 'app_id'?"),
+        ("requests-per-second", "did you mean 'requests_per_second'?"),
+        ("Timeout", "did you mean 'timeout'?"),
+        ("host", "the known ones are region, app_id, requests_per_second, timeout. Remove it."),
+    ],
+)
+def test_an_unknown_extra_is_refused_by_its_name(sim, hook, connect, name, advice):
+    connect(host=sim.url, extra={"app_id": APP, name: SECRET})
+    with pytest.raises(IMIconnectRequestError) as caught:
+        hook.create_app_profiles(APP, [record(1)])
+    assert str(caught.value) == (
+        f"Connection 'imiconnect_default' has an unknown extra {name!r}: {advice} Nothing was sent."
+    )
+    assert not sim.calls
+
+
+def test_an_extra_whose_name_is_the_key_does_not_show_it(hook, connect):
+    connect(extra={f"\n{KEY}" + "x" * 1000: ""})
+    with pytest.raises(IMIconnectRequestError, match=r"unknown extra '\*\*\*x+'") as caught:
+        _ = hook.settings
+    assert KEY not in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+def test_what_the_connection_form_stores_is_known(hook, connect):
+    connect(extra=dict.fromkeys(extra_fields()))
+    assert hook.settings == Settings("https://api.imiconnect.io", KEY)
+
+
+def test_extras_that_airflow_packs_into_a_uri_are_known(hook, monkeypatch):
+    extra = quote(json.dumps({"region": "eu", "timeout": 7}))
+    monkeypatch.setenv("AIRFLOW_CONN_IMICONNECT_DEFAULT", f"imiconnect://:{KEY}@/?__extra__={extra}")
+    assert hook.settings == Settings("https://api.eu.webexconnect.io", KEY, timeout=7.0)
+
+
+def test_an_unknown_extra_in_a_uri_is_refused(hook, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_IMICONNECT_DEFAULT", f"imiconnect://:{KEY}@/?regoin=eu")
+    with pytest.raises(IMIconnectRequestError, match="did you mean 'region'"):
+        _ = hook.settings
 
 
 def test_a_connection_may_be_a_uri(hook, monkeypatch):

@@ -22,8 +22,13 @@ def test_a_dry_run_sends_nothing_and_says_what_would_be_sent(sim, everything_log
     assert result == json.loads(json.dumps(result))
     assert result == {
         "operation": "create", "app_id": APP, "records": 250, "accepted": 0, "invalid": 0, "refused": 0, "existing": 0,
-        "transids": [], "transaction_records": [], "transaction_places": [], "resent": [], "rejects": None,
-        "dry_run": {"records": 250, "calls": 3, "channels": {"Twitter": 249, "Facebook": 1}},
+        "transids": [], "transaction_records": [], "transaction_places": [], "resent": [], "rejects": None, "notes": [],
+        "dry_run": {
+            "records": 250, "calls": 3, "channels": {"Twitter": 249, "Facebook": 1},
+            "attributes": {"status": 250, "channel": 250},
+            "lacking": {"Facebook": {"psid": {"count": 1, "first": ["records[249]"]}}},
+            "duplicates": {"count": 0, "first": []},
+        },
     }  # fmt: skip
     assert not sim.calls
     assert "Would be sent: 250 records in 3 requests (Twitter 249, Facebook 1)." in everything_logged.text

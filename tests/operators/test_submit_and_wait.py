@@ -93,6 +93,25 @@ def test_what_was_refused_and_what_failed_stand_in_one_file(simulator, tmp_path,
 
 
 @BOTH
+@pytest.mark.parametrize("whole_call", [True, False], ids=["refused at once", "failed later"])
+def test_a_7003_says_which_required_attributes_the_record_lacks(
+    simulator, tmp_path, everything_logged, deferrable, whole_call
+):
+    simulator(queue_time=0.1, whole_call=whole_call)
+    items = [*records(2), {"customerId": "BAD", "Attributes": {"status": "1", "channel": "rt", "os": SECRET}}]
+    rejects, context = tmp_path / "rejects.jsonl", context_of()
+    end = ended(submit(items, deferrable, on_invalid="skip", rejects_path=str(rejects)), context)
+    lacks = "lacks connectStatus, deviceId and rtmId, which In-App requires"
+    (line,) = lines(rejects)
+    assert (line["customerId"], line["stage"]) == ("BAD", "refused" if whole_call else "failed")
+    assert line["description"].endswith(f"(the record {lacks})")
+    assert f"First customer ids: BAD (7003, {lacks})" in everything_logged.text + end.words
+    outcome = context["ti"].pushed["return_value"].get("outcome") or {"failed_records": []}
+    assert all(failed["description"].endswith(f"(the record {lacks})") for failed in outcome["failed_records"])
+    assert SECRET not in everything_logged.text + end.words
+
+
+@BOTH
 @pytest.mark.parametrize("batch_size", [7, 2])
 def test_a_customer_who_is_there_more_than_once_keeps_his_record(simulator, tmp_path, deferrable, batch_size):
     """The second of three devices exists already: its record, and no other, is in the rejects file."""

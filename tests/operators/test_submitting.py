@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
+from support.peers import answering, http, server
 from support.stand_ins import APP, KEY, Ti, record, records
 
 from airflow_imiconnect.attributes import FacebookAttributes
@@ -45,7 +46,7 @@ def test_250_records_from_a_list_are_three_calls(sim):
     assert result == {
         "operation": "create", "app_id": APP, "records": 250, "accepted": 250, "invalid": 0, "refused": 0, "existing": 0,
         "transids": transids, "transaction_records": [100, 100, 50],
-        "transaction_places": [[0, 100], [100, 200], [200, 250]], "resent": [], "rejects": None,
+        "transaction_places": [[0, 100], [100, 200], [200, 250]], "resent": [], "notes": [], "rejects": None,
     }  # fmt: skip
     assert [len(call.customer_ids) for call in sim.calls] == [100, 100, 50]
     assert created(sim) == [f"C{n}" for n in range(250)]
@@ -132,7 +133,7 @@ def bad_files(folder):
         "empty folder": (empty_folder(), "there is no file in this folder"),
         "pattern": (f"{folder}/no*.json", "no file fits this pattern"),
         "empty": (write("empty.json", b""), "the file is empty"),
-        "utf-16": (write("wide.csv", "customerId\nC1\n".encode("utf-16")), "the file is UTF-16"),
+        "utf-16": (write("wide.csv", "customerId\nC1\n".encode("utf-16-le")), "the text is not UTF-8 but utf-16-le"),
         "latin-1": (
             write("latin.jsonl", good + b'{"customerId": "\xe9"}'),
             "latin.jsonl, line 2, column 17: not UTF-8",
@@ -144,7 +145,7 @@ def bad_files(folder):
             "b.jsonl, line 2: Attributes.x",
         ),
         "cut off": (write("c.jsonl", good * 300 + good[:20]), r"c.jsonl, line 301, column \d+: not valid JSON"),
-        "short row": (write("d.csv", b"customerId,x\nC1,1\nC2\n"), "d.csv, line 3: the row has 1 cells"),
+        "short row": (write("d.csv", b"customerId,x\nC1,1\nC2\n"), "d.csv, line 3: the row has 1 cell"),
         "no storage": ("nosuchscheme://bucket/a.json", "no such storage is known here"),
         "nothing": ("", "it names no file"),
         "no files": ([], "it names no file"),
@@ -194,7 +195,7 @@ def test_strict_refuses_what_the_channel_requires(sim):
 def test_no_records_are_a_warning_and_no_call(sim, everything_logged, value):
     assert submit(records=value) == {
         "operation": "create", "app_id": APP, "records": 0, "accepted": 0, "invalid": 0, "refused": 0, "existing": 0,
-        "transids": [], "transaction_records": [], "transaction_places": [], "resent": [], "rejects": None,
+        "transids": [], "transaction_records": [], "transaction_places": [], "resent": [], "notes": [], "rejects": None,
     }  # fmt: skip
     assert not sim.calls
     assert re.search(r"warning.*There are no records: nothing was sent", everything_logged.text)
@@ -287,6 +288,17 @@ def test_a_passing_error_is_retried_inside_the_task(simulator, no_waiting):
     sim = simulator(faults={1: "7020", 3: "http_503"})
     assert submit(records=records(200), max_concurrency=1)["accepted"] == 200
     assert [call.accepted for call in sim.calls] == [False, True, False, True]
+
+
+def test_a_request_that_is_too_large_is_sent_once_and_says_to_lower_batch_size(connect):
+    asked = []
+    with server(answering(lambda _, head, __: asked.append(head) or http(b"<html>", b"413 Too Large"))) as there:
+        connect(host=there.url, extra={"app_id": APP})
+        with pytest.raises(
+            IMIconnectRequestError, match=r"HTTP 413\)\. Lower batch_size.* The request held 100 records"
+        ):
+            submit(records=records(100), on_invalid="skip")
+    assert len(asked) == 1
 
 
 def test_refused_records_fail_the_task_after_all_the_others_were_sent(simulator, tmp_path):

@@ -18,7 +18,9 @@ from airflow_imiconnect.profile_api.operations import CREATE
 from airflow_imiconnect.profile_api.responses import read_receipt, read_status, read_test
 from airflow_imiconnect.records.validation import CheckedRecord
 
-WRITE = requests.write_request(CREATE, "a_1", [CheckedRecord("p", "C1", {"name": "Anabel", "city": "New York"})])
+WRITE = requests.write_request(
+    CREATE, "a_1", [CheckedRecord("p", "C1", {"name": "Anabel", "city": "New York", "status": "1"})]
+)
 STATUS = requests.status_request("T1")
 TEST = requests.test_request("T0", "https://x.example")
 
@@ -58,6 +60,16 @@ def test_it_says_what_failed_the_code_the_words_and_what_to_do():
     assert (type(error), error.code, error.description, error.http_status, error.transid, error.retry_after) == (
         IMIconnectRequestError, "7003", "mandatory parameter", 400, "T7", None,
     )  # fmt: skip
+
+
+def test_a_missing_parameter_says_which_records_of_the_request_lack_one():
+    records = [CheckedRecord("p", "C1", {"channel": "fb", "name": "Anabel"}), CheckedRecord("p", "C2", {"status": "1"})]
+    request = requests.write_request(CREATE, "a_1", records)
+    error = error_of(read_receipt, request, response({"code": "7003"}))
+    assert str(error) == (
+        "IMIconnect create for app a_1 failed: a mandatory parameter is missing (code 7003). In 1 of its 2 records required "
+        "attributes are missing: C1 lacks status and psid, which Facebook requires. strict=True finds it first."
+    )
 
 
 def test_without_words_and_without_advice_it_says_less():

@@ -7,7 +7,7 @@ import tracemalloc
 
 from airflow_imiconnect.polling.outcome import Outcome
 from airflow_imiconnect.profile_api.results import RecordResult, Transaction, TransactionStatus
-from airflow_imiconnect.records.failed_records import FailedRecord, FailedRecords
+from airflow_imiconnect.records.failed_records import FailedRecord, FailedRecords, records_failed
 from airflow_imiconnect.records.validation import CheckedRecord
 
 
@@ -51,6 +51,29 @@ def test_each_has_its_content():
     assert with_contents(failures, content("C0", 0), c1, c2, content("C3", 3), c9) == [
         ("C9", "7015", c9), ("C1", "7015", c1), ("C2", "7015", c2),
     ]  # fmt: skip
+
+
+def test_what_a_record_lacks_is_known_once_its_content_is():
+    failures = failures_of("T0")
+    failures.add("T0", [failed(f"C{number}", code="7003") for number in range(5000)] + [failed("X", code="7003")])
+    assert {one.lacks for one in failures} == {""}
+    records = [content(f"C{number}", number) for number in range(5000)]
+    lacks = "lacks status, which every channel requires"
+    told = list(failures.with_records(iter(records)))
+    assert [(one.customer_id, one.lacks) for one, _ in told] == [*((f"C{n}", lacks) for n in range(5000)), ("X", "")]
+    assert list(failures) == [one for one, _ in told]
+
+
+def test_a_record_that_lacks_nothing_or_failed_for_something_else_says_nothing_of_it():
+    failures = failures_of("T0")
+    failures.add("T0", [failed("C1", code="7003"), failed("C2", code="7011")])
+    full = CheckedRecord("p", "C1", {"status": "1"})
+    assert [one.lacks for one, _ in failures.with_records(iter([full, content("C2", 2)]))] == ["", ""]
+
+
+def test_the_error_names_what_the_first_records_lack():
+    error = records_failed("1 failed", {"7003": 1}, [failed("C1", code="7003")._replace(lacks="lacks psid")], None)
+    assert "First customer ids: C1 (7003, lacks psid)." in str(error)
 
 
 def test_a_customer_who_is_there_more_than_once_is_found_by_transaction_and_place():

@@ -16,6 +16,7 @@ from airflow_imiconnect.pacing.backoff import RetryPolicy
 from airflow_imiconnect.profile_api.operations import CREATE
 from airflow_imiconnect.profile_api.results import Receipt, RecordResult
 from airflow_imiconnect.records.batches import make_batches
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.rejects import RejectsFile
 from airflow_imiconnect.records.sources.lists import ListSource
 from airflow_imiconnect.records.sources.raw import RawRecord
@@ -58,7 +59,7 @@ def submitted(source, send, *, store=None, stopped=None, **order):
 def checked(source, *, stopped=None, **order):
     seen = []
     order = Order(CREATE, "a_1", **order)
-    check_all(order, ListSource(source), lambda: seen.append(1), stopped or threading.Event())
+    check_all(order, ListSource(source), Notes(), lambda: seen.append(1), stopped or threading.Event())
     return len(seen)
 
 

@@ -16,6 +16,7 @@ from airflow_imiconnect.pacing.backoff import RetryPolicy
 from airflow_imiconnect.profile_api.operations import CREATE
 from airflow_imiconnect.profile_api.results import Receipt, RecordResult, Transaction
 from airflow_imiconnect.records.batches import make_batches
+from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.preview import Preview
 from airflow_imiconnect.records.rejects import RejectsFile
 from airflow_imiconnect.records.sources.lists import ListSource
@@ -58,7 +59,7 @@ def test_the_result_counts_every_record(tmp_path):
     assert submission.to_submission().to_json() == {
         "operation": "create", "app_id": "a_1", "records": 3, "accepted": 3, "invalid": 0, "refused": 0,
         "existing": 0, "rejects": None, "resent": [], "transids": ["T0", "T1", "T2"], "transaction_records": [1, 1, 1],
-        "transaction_places": [[0, 1], [1, 2], [2, 3]],
+        "transaction_places": [[0, 1], [1, 2], [2, 3]], "notes": [],
     }  # fmt: skip
     assert list(tmp_path.iterdir()) == []
 
@@ -85,9 +86,23 @@ def test_refused_records_fail_the_task_and_stand_in_the_rejects(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (line,) = map(json.loads, path.read_text().splitlines())
     assert line == {
-        "position": "records[1]", "stage": "refused", "code": "7003", "description": "the words", "transid": "T1",
-        "customerId": "C1", "record": {"customerId": "C1", "Attributes": {}},
+        "position": "records[1]", "stage": "refused", "code": "7003", "transid": "T1", "customerId": "C1",
+        "description": "the words (the record lacks status, which every channel requires)",
+        "record": {"customerId": "C1", "Attributes": {}},
     }  # fmt: skip
+
+
+def test_a_record_that_lacks_what_its_channel_requires_says_so_in_rejects_and_error(tmp_path):
+    def send(batch):
+        return Receipt(
+            ("T",), "finished", (RecordResult("C0", "7003", "param missing"), RecordResult("C1", "7015", "x"))
+        )
+
+    submission = submitted(tmp_path, send, count=2, size=2)
+    lacks = "lacks status, which every channel requires"
+    assert f"First customer ids: C0 (7003, {lacks}), C1 (7015)." in str(submission.refusal())
+    lines = map(json.loads, (tmp_path / "rejects.jsonl").read_text().splitlines())
+    assert [line["description"] for line in lines] == [f"param missing (the record {lacks})", "x"]
 
 
 def test_a_transaction_holds_the_records_that_were_not_refused_at_once(tmp_path):
@@ -275,7 +290,7 @@ def test_where_nothing_resumes_it_says_only_what_was_accepted():
 
 def test_a_dry_run_says_what_would_have_been_sent():
     source = ListSource([{"customerId": f"C{i}", "Attributes": {}} for i in range(3)])
-    preview = Preview(2)
+    preview = Preview(2, Notes())
     for record in check_records(source):
         preview.add(record)
     result = Summary(CREATE, "a_1", RejectsFile(None))

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 
 import pytest
 
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.pacing.backoff import RetryPolicy
 from airflow_imiconnect.simulator import Simulator
+from support.postgres import NEEDED, Postgres, programs
 from support.stand_ins import APP, KEY
 
 
@@ -43,6 +45,16 @@ def simulator(connect):
 @pytest.fixture
 def sim(simulator):
     return simulator()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL; tests that need one are skipped where it is not installed, except in CI."""
+    if programs() is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NEEDED)
+    running = Postgres()
+    yield running
+    running.stop()
 
 
 @pytest.fixture

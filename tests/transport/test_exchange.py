@@ -164,8 +164,9 @@ def test_silence_is_cut_too(exchange_with):
         b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MAX_RESPONSE_BYTES + 1),
         http(gzip.compress(b"x" * (MAX_RESPONSE_BYTES + 1)), b"200 OK", b"Content-Encoding: gzip"),
         http(zlib.compress(b"x" * (MAX_RESPONSE_BYTES + 1)), b"200 OK", b"Content-Encoding: deflate"),
+        http(gzip.compress(b"x" * (MAX_RESPONSE_BYTES + 1))),
     ],
-    ids=["length", "chunked", "until closed", "gzip bomb", "deflate bomb"],
+    ids=["length", "chunked", "until closed", "gzip bomb", "deflate bomb", "gzip bomb without a header"],
 )
 def test_a_response_that_is_too_large(exchange_with, response):
     too_large = pytest.raises(IMIconnectAmbiguousError, match=f"larger than {MAX_RESPONSE_BYTES} bytes")
@@ -173,8 +174,9 @@ def test_a_response_that_is_too_large(exchange_with, response):
         exchange_with(there.url)(WRITE)
 
 
-def test_a_bomb_is_not_unpacked(exchange_with):
-    bomb = http(gzip.compress(bytes(50_000_000)), b"200 OK", b"Content-Encoding: gzip")
+@pytest.mark.parametrize("headers", [(b"Content-Encoding: gzip",), ()], ids=["named", "not named"])
+def test_a_bomb_is_not_unpacked(exchange_with, headers):
+    bomb = http(gzip.compress(bytes(50_000_000)), b"200 OK", *headers)
     with server(answering(lambda *_: bomb)) as there:
         exchange = exchange_with(there.url)
         tracemalloc.start()
@@ -209,11 +211,16 @@ def test_a_head_without_an_end_is_cut_before_it_fills_the_memory(exchange_with):
         (b"deflate", zlib.compress(b'{"a": 1}')[2:-4]),
         (b"identity", b'{"a": 1}'),
         (b"gzip", b'{"a": 1}'),
+        (b"", gzip.compress(b'{"a": 1}')),
+        (b"identity", gzip.compress(b'{"a": 1}')),
+        (b"gzip, identity", gzip.compress(b'{"a": 1}')),
     ],
-    ids=["gzip", "x-gzip", "deflate", "bare deflate", "identity", "not gzip at all"],
-)
+    ids=["gzip", "x-gzip", "deflate", "bare deflate", "identity", "not gzip at all", "gzip that is not named",
+         "gzip that is named otherwise", "gzip among others"],
+)  # fmt: skip
 def test_what_is_compressed_is_unpacked_though_nothing_compressed_was_asked_for(exchange_with, encoding, encoded):
-    with server(answering(lambda *_: http(encoded, b"200 OK", b"Content-Encoding: " + encoding))) as there:
+    header = [b"Content-Encoding: " + encoding] if encoding else []
+    with server(answering(lambda *_: http(encoded, b"200 OK", *header))) as there:
         assert exchange_with(there.url)(WRITE).body == b'{"a": 1}'
 
 

@@ -61,6 +61,27 @@ def test_addresses_that_must_not_get_the_key(host):
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/resources/v2/customerappprofile/a_1", "/resources/v1/customerprofile", "/resources/v2/profile/status/T", "/resources/v1",
+     "/resources", "/Resources/V2/CustomerAppProfile/a_1/", "/customerappprofile/a_1", "/profile/status", "/resources/v2/x"],
+)  # fmt: skip
+@pytest.mark.parametrize("base", ["https://api.eu.webexconnect.io", "https://gateway.example.com:8443/imi"])
+def test_a_host_that_is_a_whole_endpoint_is_refused_and_told_what_to_enter(base, path):
+    with pytest.raises(IMIconnectRequestError, match=f"whole endpoint: enter {base} alone"):
+        base_url(base + path)
+
+
+def test_an_endpoint_without_a_scheme_is_one_too():
+    with pytest.raises(IMIconnectRequestError, match=r"enter https://api\.imiconnect\.io alone"):
+        base_url("api.imiconnect.io/resources/v2/customerappprofile/a_1")
+
+
+@pytest.mark.parametrize("path", ["/resources/imi", "/profile", "/my-resources/v2x", "/customer"])
+def test_the_path_of_a_gateway_may_look_similar(path):
+    assert base_url(f"https://gateway.example.com{path}") == f"https://gateway.example.com{path}"
+
+
 def test_an_unknown_region_lists_the_known_ones():
     with pytest.raises(IMIconnectRequestError, match=r"'mars' is unknown. Use one of ca, eu"):
         base_url(None, "mars")

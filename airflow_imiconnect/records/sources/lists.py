@@ -44,7 +44,7 @@ class ListSource:
             if isinstance(record, dict):
                 yield rows.read(f"records[{index}]", record)
             else:
-                yield from _one_or_many(f"records[{index}]", record, rows)
+                yield from one_or_many(f"records[{index}]", record, rows)
         rows.finish("records")
 
     def __iter__(self) -> Iterator[RawRecord]:
@@ -73,7 +73,7 @@ class ListSource:
         return self._read / max(1, len(self._records))
 
 
-def _one_or_many(position: str, record: object, rows: Rows) -> Iterator[RawRecord]:
+def one_or_many(position: str, record: object, rows: Rows) -> Iterator[RawRecord]:
     """Yield a record, or those of a list within the list."""
     if not isinstance(record, list | tuple) or not all(isinstance(each, Mapping | BaseModel) for each in record):
         yield _raw(position, record, rows)
@@ -83,13 +83,13 @@ def _one_or_many(position: str, record: object, rows: Rows) -> Iterator[RawRecor
 
 
 def _raw(position: str, record: object, rows: Rows) -> RawRecord:
-    row = _as_mapping(record)
+    row = as_mapping(record)
     if isinstance(row, list | tuple):
         return RawRecord(position, row, _NAMELESS)
     return rows.read(position, row)
 
 
-def _as_mapping(record: Any) -> object:  # noqa: ANN401 - whatever an upstream task returns
+def as_mapping(record: Any) -> object:  # noqa: ANN401 - whatever an upstream task returns
     """Return a named tuple, or a row of a database, as a mapping."""
     if isinstance(record, tuple) and hasattr(record, "_asdict"):
         return record._asdict()

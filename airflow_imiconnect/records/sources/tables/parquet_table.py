@@ -67,7 +67,7 @@ def _frugal(arrow: Any) -> Iterator[None]:  # noqa: ANN401 - as above
 
 def _records(
     arrow: Any, file: IO[bytes], where: str, options: ReadOptions, notes: Notes
-) -> Iterator[tuple[object, int, bool]]:  # noqa: ANN401
+) -> Iterator[tuple[object, int, bool]]:
     """Yield the record of each row, its size if it may be too long, and whether it is plain."""
     table = arrow.parquet.ParquetFile(file, buffer_size=BLOCK, pre_buffer=False, page_checksum_verification=True)
     rows_at_once = _rows_at_once(table.metadata)
