@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -108,12 +109,16 @@ def storage_errors(paths: Sequence[str | None]) -> Iterator[None]:
     except IMIconnectError:
         raise
     except Exception as error:
-        if remote and not getattr(error, "filename", None):
+        if remote and not _is_of_disk(error):
             raise _out_of_reach(remote, error) from None
         if isinstance(error, OSError):
             where = error.filename or ", ".join(shown(path) for path in paths if path)
             raise IMIconnectRequestError(f"{where}: {error.strerror or type(error).__name__}") from None
         raise
+
+
+def _is_of_disk(error: Exception) -> bool:
+    return isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC)
 
 
 def _out_of_reach(paths: Sequence[str], error: Exception) -> IMIconnectRequestError:

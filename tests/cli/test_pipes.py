@@ -1,6 +1,7 @@
 """Input that can be read once: standard input, pipes of the shell, and named pipes."""
 
 import os
+import socket
 import subprocess
 
 import pyarrow as pa
@@ -38,6 +39,17 @@ def test_standard_input_by_its_path(table, path):
     status, out, _ = shell(f'cat {table} | "$@" {path} --format csv')
     assert status == 1
     assert f"    {path}, line 3\n" in out
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_standard_input_that_is_a_socket(path):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(CSV.encode())
+        ours.shutdown(socket.SHUT_WR)
+        command = [*COMMAND, "check", path, "--format", "csv"]
+        done = subprocess.run(command, stdin=theirs, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, SENT in done.stdout.decode()) == (1, True)
 
 
 def test_what_a_command_writes(table):

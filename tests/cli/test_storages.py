@@ -1,5 +1,6 @@
 """Storages other than this machine's disk: what is out of reach is told in one line."""
 
+import errno
 import json
 import socket
 
@@ -68,6 +69,14 @@ def test_an_object_storage_is_read_and_written_with_a_connection(bucket, tmp_pat
     assert "planted" not in out
 
 
+def test_what_airflow_logs_does_not_get_into_the_report(bucket):
+    status, out, err = run(
+        "check", "s3://aws_s3@crm/a.csv", "--json", **bucket, AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG"
+    )
+    assert (status, json.loads(out)["records"]) == (1, 2)
+    assert "loc=" in err
+
+
 def test_an_object_that_does_not_exist(bucket):
     status, out, err = run("check", "s3://aws_s3@crm/nope.parquet", "--skip-rows", 1, **bucket)
     assert (status, out, err) == (1, "", "error: s3://aws_s3@crm/nope.parquet: there is no such file\n")
@@ -99,5 +108,7 @@ def test_an_error_of_the_disk_is_one_line_and_a_mistake_of_ours_is_not_hidden():
 
 
 def test_an_error_of_the_disk_is_not_taken_for_one_of_a_storage_that_is_read_too():
+    with pytest.raises(IMIconnectRequestError, match="^s3://b/c: No space left"), storage_errors(["s3://b/c"]):
+        raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(IMIconnectRequestError, match="^/data/a.csv: Input/output error$"), storage_errors(["s3://b/c"]):
         raise OSError(5, "Input/output error", "/data/a.csv")
