@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from airflow_imiconnect.cli.streams import logs_on_stderr, tell
+from airflow_imiconnect.cli.streams import end_report, logs_on_stderr, tell
 
 _INTERRUPTED = 130
 _PROG = "airflow-imiconnect"
@@ -22,7 +22,9 @@ def run(prog: str = _PROG) -> int:
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")  # Airflow's providers tell much about storages
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what the terminal cannot show
-    return main(prog=prog)
+    status = main(prog=prog)
+    end_report()
+    return status
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = _PROG) -> int:

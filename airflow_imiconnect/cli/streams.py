@@ -27,6 +27,12 @@ def logs_on_stderr() -> Iterator[None]:
         os.close(kept)
 
 
+def end_report() -> None:
+    """Send to stderr what is written to stdout from now on: Airflow logs once more when the process ends."""
+    if sys.stdout is not None and sys.stderr is not None:
+        os.dup2(2, 1)
+
+
 def tell(text: str, stream: TextIO | None) -> None:
     """Write a text and a line end to stdout or stderr; nothing where nobody reads any more."""
     if stream is None:  # closed by the shell
