@@ -13,7 +13,7 @@ from airflow_imiconnect.errors import IMIconnectError, IMIconnectRequestError
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.validation import check_records
-from airflow_imiconnect.tasks.sql import query_source
+from airflow_imiconnect.tasks.reading.sql import query_source
 
 SECRET = "planted-value"
 TYPES = [

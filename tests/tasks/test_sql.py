@@ -15,7 +15,7 @@ from support.stand_ins import APP
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError, IMIconnectRequestError
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.records.sources.options import ReadOptions
-from airflow_imiconnect.tasks.sql import query_source
+from airflow_imiconnect.tasks.reading.sql import query_source
 
 SECRET = "planted-value"
 ALL = "SELECT id AS customerId, name FROM people ORDER BY id"
