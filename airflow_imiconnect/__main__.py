@@ -2,7 +2,7 @@
 
 import sys
 
-from airflow_imiconnect.cli.check import main
+from airflow_imiconnect.cli.command_line import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(prog="python -m airflow_imiconnect"))

@@ -17,7 +17,7 @@ from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.records.sources.raw import Source
 from airflow_imiconnect.records.spool import SpooledRecords
 from airflow_imiconnect.tasks.arguments import check_options
-from airflow_imiconnect.tasks.storage import records_source
+from airflow_imiconnect.tasks.reading.storage import records_source
 
 try:
     from airflow.sdk.bases.decorator import determine_kwargs

@@ -24,7 +24,7 @@ from airflow_imiconnect.submission.submission import transactions_of
 from airflow_imiconnect.tasks.arguments import check_waiting
 from airflow_imiconnect.tasks.aside import run_aside
 from airflow_imiconnect.tasks.context import DEFAULT_CONN_ID, hook_of, owner_of, unrendered
-from airflow_imiconnect.tasks.storage import storage_path
+from airflow_imiconnect.tasks.reading.storage import storage_path
 from airflow_imiconnect.tasks.waiting.deadline import Deadline
 from airflow_imiconnect.tasks.waiting.endings import Endings
 from airflow_imiconnect.tasks.waiting.trigger_event import TimedOut

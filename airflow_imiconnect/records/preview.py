@@ -93,8 +93,14 @@ class Preview:
         }
 
     def __str__(self) -> str:
-        notes = [f"Note: {note}" for note in self.notes]
-        return "\n".join([*self._wrong(), *self._warnings(), *notes, *self._right()])
+        return "\n".join([*self.findings(), *self._right()])
+
+    def findings(self) -> Iterator[str]:
+        """Yield what is wrong or odd, without what would be sent: an error may have ended the reading."""
+        yield from self._wrong()
+        yield from self._warnings()
+        for note in self.notes:
+            yield f"Note: {note}"
 
     def _wrong(self) -> Iterator[str]:
         for kind, places in sorted(self.problems.items(), key=lambda item: -item[1].count):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from airflow_imiconnect.attributes import RecordProblem
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.records.notes import Notes
-from airflow_imiconnect.records.profile import read_record, to_wire
+from airflow_imiconnect.records.profile import Note, read_record, to_wire
 from airflow_imiconnect.records.sources.raw import RawRecord
 
 
@@ -42,9 +42,12 @@ def check_records(
     :param notes: what is odd about a record that can be sent all the same; None where nobody asks
     :raises IMIconnectInvalidRecordError: names the place, the field and the reason
     """
+    note = None if notes is None else notes.here
     for raw in source:
+        if notes is not None:
+            notes.at = raw.position
         try:
-            checked = _check(raw, strict=strict, notes=notes)
+            checked = _check(raw, strict, note)
         except RecordProblem as problem:
             error = IMIconnectInvalidRecordError(raw.position, problem.reason, field=problem.name)
             if on_problem is None:
@@ -54,11 +57,8 @@ def check_records(
             yield checked
 
 
-def _check(raw: RawRecord, *, strict: bool, notes: Notes | None) -> CheckedRecord:
-    if raw.problem:
-        raise RecordProblem(None, raw.problem)
-    if notes is None:
-        return CheckedRecord(raw.position, *read_record(raw.record, strict=strict, is_plain=raw.is_plain))
-    notes.at = raw.position
-    record = read_record(raw.record, strict=strict, is_plain=raw.is_plain, note=notes.here)
-    return CheckedRecord(raw.position, *record)
+def _check(raw: RawRecord, strict: bool, note: Note | None) -> CheckedRecord:  # noqa: FBT001 - names cost time
+    position, record, problem, is_plain = raw
+    if problem:
+        raise RecordProblem(None, problem)
+    return CheckedRecord(position, *read_record(record, strict=strict, is_plain=is_plain, note=note))

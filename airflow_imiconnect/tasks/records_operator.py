@@ -1,4 +1,4 @@
-"""The arguments that say how an operator submits its records and waits, and what follows from them."""
+"""The arguments that the operators share, and what follows from them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from airflow_imiconnect.profile_api.operations import MAX_RECORDS, Operation
 from airflow_imiconnect.records.rejects import RejectsFile
 from airflow_imiconnect.submission.submission import Submission
 from airflow_imiconnect.submission.submit import Order
-from airflow_imiconnect.tasks.arguments import (
-    check_seconds,
-    check_sending,
-    check_waiting,
-)
+from airflow_imiconnect.tasks.arguments import check_seconds, check_sending, check_waiting
 from airflow_imiconnect.tasks.context import DEFAULT_CONN_ID, hook_of, owner_of
 from airflow_imiconnect.tasks.reading.reading_operator import ReadingOperator
+from airflow_imiconnect.tasks.reading.storage import storage_path
 from airflow_imiconnect.tasks.resume import Resumption
-from airflow_imiconnect.tasks.storage import storage_path
 from airflow_imiconnect.tasks.waiting.wait import Patience, Waiting
 
 if TYPE_CHECKING:
@@ -30,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class RecordsOperator(ReadingOperator):
-    """What the operators that read and submit records are told, and what follows from it. Each of them documents it."""
+    """What the operators that read and submit records have in common. Each of them documents the arguments."""
 
-    template_fields: Sequence[str] = ("app_id", *ReadingOperator.template_fields, "rejects_path", "imiconnect_conn_id")
+    template_fields: Sequence[str] = ("app_id", *ReadingOperator.template_fields, "imiconnect_conn_id")
     operation: ClassVar[Operation]
     retries_of_requests: ClassVar[RetryPolicy] = RetryPolicy()
     patience: ClassVar[Patience] = Patience()
@@ -45,7 +41,6 @@ class RecordsOperator(ReadingOperator):
         max_concurrency: int = 4,
         requests_per_second: float | None = None,
         on_invalid: Literal["fail", "skip"] = "fail",
-        rejects_path: str | None = None,
         strict: bool = False,
         dry_run: bool = False,
         durable: bool = True,
@@ -57,7 +52,7 @@ class RecordsOperator(ReadingOperator):
         on_failed_records: Literal["fail", "warn"] = "fail",
         tolerated_codes: Collection[str | int] = (),
         imiconnect_conn_id: str = DEFAULT_CONN_ID,
-        **kwargs: Any,  # noqa: ANN401 - ReadingOperator's, and BaseOperator's own
+        **kwargs: Any,  # noqa: ANN401 - BaseOperator's own
     ) -> None:
         super().__init__(**kwargs)
         self.app_id = app_id
@@ -65,7 +60,6 @@ class RecordsOperator(ReadingOperator):
         self.max_concurrency = max_concurrency
         self.requests_per_second = requests_per_second
         self.on_invalid = on_invalid
-        self.rejects_path = rejects_path
         self.strict = strict
         self.durable = durable
         self.is_dry_run = dry_run  # dry_run is a method of BaseOperator

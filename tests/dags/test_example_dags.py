@@ -99,6 +99,7 @@ def test_it_runs_and_creates_its_profiles(run, simulator, dag_id):
         "refused": 0,
         "existing": 0,
         "resent": [],
+        "notes": [],
         "rejects": None,
     }
     assert sum(submitted["transaction_records"]) == len(created)

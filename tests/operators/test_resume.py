@@ -109,7 +109,7 @@ def test_what_was_answered_behind_a_slow_call_is_in_xcom_whatever_ends_the_task(
         readings = 0
 
         def __iter__(self):
-            self.readings += 1
+            self.readings += self.ends
             yield from super().__iter__()
             while self.ends and self.readings > 1:  # it was checked before
                 time.sleep(0.6)

@@ -21,7 +21,7 @@ from airflow_imiconnect.attributes import RepeatedKey
 from airflow_imiconnect.errors import IMIconnectRequestError
 from airflow_imiconnect.records.profile import read_record
 from airflow_imiconnect.records.rejects import RejectsFile
-from airflow_imiconnect.tasks.storage import storage_path
+from airflow_imiconnect.tasks.reading.storage import storage_path
 
 
 class Local:

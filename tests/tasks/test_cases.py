@@ -11,7 +11,7 @@ from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.validation import check_records
-from airflow_imiconnect.tasks.storage import files_source, records_source
+from airflow_imiconnect.tasks.reading.storage import files_source, records_source
 
 CASES = Path(__file__).parent.parent / "data" / "cases"
 TWITTER = {"status": "1", "channel": "twitter"}

@@ -14,7 +14,7 @@ from support.stand_ins import APP, Ti, record
 from airflow_imiconnect.errors import IMIconnectError, IMIconnectInvalidRecordError
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.tasks import submitting
-from airflow_imiconnect.tasks.storage import list_files, storage_path
+from airflow_imiconnect.tasks.reading.storage import list_files, storage_path
 
 NAMES = ["b.jsonl", "a.csv", "_SUCCESS", ".a.csv.crc", "deep/c.jsonl", "deep/_temporary/d.jsonl", "deep/e[1].jsonl"]
 CONTENTS = {".csv": "customerId,status\n{0},1\n", ".jsonl": json.dumps(record("{0}")).replace("C{0}", "{0}") + "\n"}

@@ -1,4 +1,4 @@
-"""The arguments that say where an operator's records come from, and how they are read."""
+"""What operators read: the arguments that say so, and the source that follows from them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from airflow_imiconnect.records.sources.options import UTF8, ReadOptions
 from airflow_imiconnect.records.sources.raw import Source
 from airflow_imiconnect.tasks.arguments import check_input, check_sql, reading_problem
 from airflow_imiconnect.tasks.reading.sql import query_source, template_text
+from airflow_imiconnect.tasks.reading.storage import files_source, records_source
 from airflow_imiconnect.tasks.reading.unstored import Unstored
-from airflow_imiconnect.tasks.storage import files_source, records_source
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
 class ReadingOperator(BaseOperator):
-    """What the operators that read records are told of them. Each of them documents it."""
+    """What the operators that read records have in common. Each of them documents the arguments."""
 
     template_fields: Sequence[str] = (
         "records",
@@ -34,14 +34,14 @@ class ReadingOperator(BaseOperator):
         "attributes",
         "null_values",
         "encoding",
+        "rejects_path",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql", "sql_parameters": "json"}
-    rejects_path: str | None = None  # which the input must not take in
 
     def __init__(
         self,
         *,
-        records: Any = None,  # noqa: ANN401 - a list, or an upstream task's output
+        records: Any = None,  # noqa: ANN401 - a list, a frame, or an upstream task's output
         path: Any = None,  # noqa: ANN401 - one or many, or an upstream task's output
         sql: Any = None,  # noqa: ANN401 - a text, or an upstream task's output
         sql_conn_id: str | None = None,
@@ -56,6 +56,7 @@ class ReadingOperator(BaseOperator):
         delimiter: str | None = None,
         quotechar: str | None = None,
         escapechar: str | None = None,
+        rejects_path: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - BaseOperator's own
     ) -> None:
         super().__init__(**kwargs)
@@ -74,6 +75,7 @@ class ReadingOperator(BaseOperator):
         self.delimiter = delimiter
         self.quotechar = quotechar
         self.escapechar = escapechar
+        self.rejects_path = rejects_path
         self._check_input()
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - as above

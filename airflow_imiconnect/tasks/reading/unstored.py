@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.records.sources.lists import ListSource
+from airflow_imiconnect.records.sources.tables.frames import is_frame
 from airflow_imiconnect.tasks.context import unrendered
 
 
@@ -13,7 +14,7 @@ class Unstored:
     """
     Records that are not shown in Rendered Templates, nor stored in Airflow's database.
 
-    :param records: a list, what stands for one, or the text of one; Airflow renders the templates in it
+    :param records: a list, a frame, what stands for one, or the text of one; Airflow renders the templates in it
     """
 
     template_fields: ClassVar[tuple[str, ...]] = ("records",)
@@ -23,6 +24,8 @@ class Unstored:
 
     def serialize(self) -> str:
         """Return what Airflow stores instead."""
+        if is_frame(self.records):
+            return "a frame"
         try:
             count = len(ListSource(unrendered(self.records)))
         except IMIconnectInvalidRecordError:

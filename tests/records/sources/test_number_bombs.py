@@ -15,7 +15,7 @@ from airflow_imiconnect.records.profile import read_record
 from airflow_imiconnect.records.rejects import RejectsFile
 from airflow_imiconnect.records.sources.lists import ListSource
 from airflow_imiconnect.records.validation import check_records
-from airflow_imiconnect.tasks.storage import storage_path
+from airflow_imiconnect.tasks.reading.storage import storage_path
 
 GOOD = {"customerId": "C9", "Attributes": {"status": "1"}}
 TOO_LONG = "is a number of more than 400 digits"

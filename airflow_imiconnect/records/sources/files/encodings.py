@@ -10,6 +10,7 @@ from airflow_imiconnect.records.sources.files.compression import BinaryFile
 
 UNDECODABLE = "\udcff".encode("utf-8", "surrogatepass")  # stands for bytes that the encoding does not have
 _BLOCK = 64 * 1024
+_PROBE = bytes(4)  # any text encoding has it: no bytes at all would be taken without a look at the encoding
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -27,7 +28,7 @@ def is_utf8(encoding: str) -> bool:
 def is_text_encoding(encoding: object) -> bool:
     """Return whether Python can read text in this encoding."""
     try:
-        return isinstance(encoding, str) and isinstance(b"".decode(encoding), str)
+        return isinstance(encoding, str) and isinstance(_PROBE.decode(encoding), str)
     except (LookupError, ValueError, TypeError):  # unknown, a null character in it, or base64 and the like
         return False
 

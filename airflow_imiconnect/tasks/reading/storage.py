@@ -20,7 +20,7 @@ from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.sources.raw import Source
 from airflow_imiconnect.records.unfinished_file import SUFFIX
 from airflow_imiconnect.tasks.context import unrendered
-from airflow_imiconnect.tasks.lakehouse import check_is_no_table
+from airflow_imiconnect.tasks.reading.lakehouse import check_is_no_table
 
 _MAGIC = "*?["
 _FOLDER_MARK = "_$folder$"  # Hadoop's
@@ -40,7 +40,7 @@ _SAME_PROTOCOL = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
 
 def records_source(records: object, options: ReadOptions) -> Source:
-    """Return the source of a list, or of what Jinja has made of one; raises IMIconnectInvalidRecordError."""
+    """Return the source of a list or a frame, or of what Jinja has made of one; raises IMIconnectInvalidRecordError."""
     if records is None:
         raise IMIconnectInvalidRecordError("records, path or sql", "the upstream task returned nothing")
     return ListSource(unrendered(records), options)
