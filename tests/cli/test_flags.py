@@ -11,7 +11,7 @@ from airflow_imiconnect.cli.flags import FLAGS, NotesInFlags, error_in_flags, in
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError, IMIconnectRequestError
 
 PACKAGE = Path(airflow_imiconnect.__file__).parent
-TASKS = [PACKAGE / "tasks" / name for name in ("arguments.py", "lakehouse.py", "storage.py")]
+TASKS = [PACKAGE / "tasks" / name for name in ("arguments.py", "reading/lakehouse.py", "reading/storage.py")]
 FLOORS = [*(PACKAGE / "records").rglob("*.py"), *(PACKAGE / "attributes").rglob("*.py"), *TASKS]
 # A default's name in a signature or a docstring is not an error's text; those of a keyword or an f-string's field are.
 ARGUMENT = re.compile(r"(?<![\w./-])(?:" + "|".join(FLAGS) + r")=['\"{(\[\d\w…]")

@@ -427,7 +427,9 @@ def test_what_is_not_a_table_is_refused_by_its_name(value, words):
 
 
 @pytest.mark.parametrize(
-    "value", [None, "planted", [], [{}], {}, (), {"DataFrame": 1}, object(), np.array([1])], ids=str
+    "value",
+    [None, "planted", [], [{}], {}, (), {"DataFrame": 1}, object(), np.array([1])],
+    ids=lambda value: type(value).__name__,
 )
 def test_other_values_are_not_frames(value):
     assert not is_frame(value)
