@@ -141,10 +141,15 @@ class IMIconnectCreateAppProfileOperator(_SubmitOperator):
 
     :param app_id: the tenant's app, for example ``a_636035705699961900``; by default the connection's
     :param records: a list of ``{"customerId": …, "Attributes": {…}}``, the vendor's ``{"Records": […]}`` around one, or
-        an upstream task's output. Exactly one of ``records`` and ``path`` is given.
+        an upstream task's output. Exactly one of ``records``, ``path`` and ``sql`` is given.
     :param path: a file, a folder or a pattern (``*``, ``?``, ``**``), or a list of these; local, or a URL such as
         ``s3://conn_id@bucket/key``. Files are read in this order, in a folder or a pattern in the order of their names;
         gzip and Zstandard (extra ``zstd``) are unpacked.
+    :param sql: a query, or the name of a ``.sql`` file beside the DAG; each row is a record (extra ``sql``). It runs
+        again in another attempt, which knows what was sent by its content: ORDER BY a key. Rows go to a temporary file
+        of this worker, a thousand at a time, and nothing that the query changes is committed.
+    :param sql_conn_id: the connection of its database, of any provider that has a DbApiHook
+    :param sql_parameters: a dict or a list for the query, in the style of the database's driver (``%(name)s``, ``?``)
     :param file_format: "json", "jsonl", "csv" or "parquet" (extra ``parquet``); "auto" goes by the ending of the name
     :param customer_id_column: the column of a table that holds the record's customerId; the others are attributes
     :param columns: what columns of a table are called as attributes, ``{"E-Mail": "email"}``; None leaves one out

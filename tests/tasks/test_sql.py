@@ -95,14 +95,18 @@ def test_no_rows_are_no_records():
     assert read(ALL + " LIMIT 0") == []
 
 
-@pytest.mark.usefixtures("way")
-def test_dict_rows_of_a_drivers_own_cursor_are_values_not_names(people, monkeypatch):
-    rows = SqliteHook.get_conn
+@pytest.mark.usefixtures("people")
+def test_the_rows_of_a_cursor_of_dicts_are_their_values(monkeypatch):
+    usual = SqliteHook.get_conn
 
     def get_conn(hook):
-        connection = rows(hook)
-        connection.row_factory = sqlite3.Row
+        connection = usual(hook)
+        connection.row_factory = lambda cursor, row: {
+            column[0]: value for column, value in zip(cursor.description, row, strict=True)
+        }
         return connection
+
+    monkeypatch.setattr(SqliteHook, "get_sqlalchemy_engine", unknown)
 
     monkeypatch.setattr(SqliteHook, "get_conn", get_conn)
     assert read(ALL) == [person(1, name="Ada"), person(2, name="50% off")]
