@@ -5,8 +5,8 @@ import ast
 import inspect
 import json
 import re
+import shlex
 from dataclasses import fields
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ import pytest
 from support.stand_ins import APP, Ti
 
 from airflow_imiconnect.cli.arguments import _add_all
+from airflow_imiconnect.cli.command_line import main
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.records.notes import Notes
@@ -28,7 +29,9 @@ from airflow_imiconnect.tasks.reading.reading_operator import ReadingOperator
 from airflow_imiconnect.tasks.reading.sql import query_source
 from airflow_imiconnect.tasks.reading.storage import files_source, records_source
 
-PAGE = (Path(__file__).parents[2] / "docs" / "input.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "input.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(
     r"^```(?P<kind>\w*)(?: (?P<name>\S+))?\n(?P<text>.*?)^```$|^#+ (?P<heading>[^\n]+)$", re.DOTALL | re.MULTILINE
 )
@@ -92,15 +95,26 @@ def examples():
 
 
 EXAMPLES = list(examples())
-PROGRAMS = [text for _, blocks in sections() for kind, name, text in blocks if kind == "python" and not name and not is_arguments(text)]
+COMMANDS = [
+    (text, {name: content for _, name, content in blocks if name})
+    for _, blocks in sections()
+    for kind, _, text in blocks
+    if kind == "console"
+]
+PROGRAMS = [
+    text
+    for _, blocks in sections()
+    for kind, name, text in blocks
+    if kind == "python" and not name and not is_arguments(text)
+]
 
 
 def arguments_of(example):
     return eval(f"dict({example.arguments})", dict(LIBRARIES))
 
 
-def write_files(example, folder, encoding):
-    for name, text in example.files.items():
+def write_files(files, folder, encoding="utf-8"):
+    for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if name.endswith(".parquet"):
@@ -164,7 +178,7 @@ def name_of(example):
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
 def test_an_example_is_read_as_the_page_says(example, tmp_path):
     arguments = arguments_of(example)
-    write_files(example, tmp_path, arguments.get("encoding", "utf-8"))
+    write_files(example.files, tmp_path, arguments.get("encoding", "utf-8"))
     rejects = [json.loads(line) for text in example.written.values() for line in text.splitlines()]
     assert outcome(arguments, tmp_path) == Outcome(example.records, example.told, rejects)
 
@@ -172,7 +186,7 @@ def test_an_example_is_read_as_the_page_says(example, tmp_path):
 @pytest.mark.parametrize("example", [each for each in EXAMPLES if each.heading in OPTIONS], ids=name_of)
 def test_an_example_needs_its_options(example, tmp_path):
     arguments = arguments_of(example)
-    write_files(example, tmp_path, arguments.get("encoding", "utf-8"))
+    write_files(example.files, tmp_path, arguments.get("encoding", "utf-8"))
     usual = outcome(arguments, tmp_path)
     for name in [name for name in arguments if name in OPTIONS]:
         without = {key: value for key, value in arguments.items() if key != name}
@@ -197,7 +211,7 @@ def test_which_format_uses_which_option():
     assert [name for name, _ in rows] == READING
     for name, cells in rows:
         options = ReadOptions(**{name: given.get(name, "x")})
-        assert cells.split(" | ") == ["–" if name in options.unusable(each) else "yes" for each in columns], name
+        assert cells.split(" | ") == ["no" if name in options.unusable(each) else "yes" for each in columns], name
 
 
 def test_each_flag_of_the_check_is_on_the_page():
@@ -208,12 +222,29 @@ def test_each_flag_of_the_check_is_on_the_page():
     assert {flag for flag in flags if not re.search(rf"`[^`]*{flag}(?![\w-])", section)} == set()
 
 
+@pytest.mark.parametrize(("command", "files"), COMMANDS, ids=[command.split("\n")[0] for command, _ in COMMANDS])
+def test_a_command_prints_what_the_page_shows(command, files, tmp_path, monkeypatch, capfd):
+    write_files(files, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    line, _, printed = command.partition("\n")
+    main(shlex.split(line)[2:])
+    assert capfd.readouterr().out.replace(str(tmp_path), "/data") == printed
+
+
+def test_the_readme_shows_the_same_check():
+    assert COMMANDS[0][0] in README
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
 def test_a_dag_of_the_page_is_parsed(program):
     exec(compile(program, "docs/input.md", "exec"), {})
 
 
 def test_the_page_links_to_its_own_sections():
-    anchors = [re.sub(r"[^\w\- ]", "", found["heading"].lower()).replace(" ", "-") for found in BLOCK.finditer(PAGE) if found["heading"]]
+    anchors = [
+        re.sub(r"[^\w\- ]", "", found["heading"].lower()).replace(" ", "-")
+        for found in BLOCK.finditer(PAGE)
+        if found["heading"]
+    ]
     assert len(anchors) == len(set(anchors))
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= set(anchors)
