@@ -140,10 +140,9 @@ class IMIconnectCreateAppProfileOperator(_SubmitOperator):
     Submit app profile records to IMIconnect and return the transactions to wait for.
 
     :param app_id: the tenant's app, for example ``a_636035705699961900``; by default the connection's
-    :param records: a list of ``{"customerId": …, "Attributes": {…}}`` or of flat rows, ``{"customerId": …, "status": …}``;
-        a list of such lists; the vendor's ``{"Records": […]}`` around one; a frame of pandas, polars or Arrow (extra
-        ``parquet``, but for pandas); or an upstream task's output. Exactly one of ``records``, ``path`` and ``sql`` is
-        given.
+    :param records: a list of ``{"customerId": …, "Attributes": {…}}``, or of flat rows without ``Attributes``; a list
+        of such lists; the vendor's ``{"Records": […]}`` around one; a frame of pandas, polars or Arrow (extra ``parquet``,
+        but for pandas); or an upstream task's output. Exactly one of ``records``, ``path`` and ``sql`` is given.
     :param path: a file, a folder or a pattern (``*``, ``?``, ``**``), or a list of these; local, or a URL such as
         ``s3://conn_id@bucket/key``. Files are read in this order, in a folder or a pattern in the order of their names;
         gzip and Zstandard (extra ``zstd``) are unpacked. Folders ``name=value`` are columns.
@@ -152,12 +151,12 @@ class IMIconnectCreateAppProfileOperator(_SubmitOperator):
         of this worker, a thousand at a time, and nothing that the query changes is committed.
     :param sql_conn_id: the connection of its database, of any provider that has a DbApiHook
     :param sql_parameters: a dict or a list for the query, in the style of the database's driver (``%(name)s``, ``?``)
-    :param file_format: "json", "jsonl", "csv", "parquet" (extra ``parquet``), or "mysql", the text that MySQL's ``SELECT …
-        INTO OUTFILE`` and PostgreSQL's ``COPY`` write; "auto" goes by the ending of the name
-    :param customer_id_column: the column of a table, or the key of a flat row, that holds the record's customerId; the
-        others are attributes
-    :param columns: what columns are called as attributes, ``{"E-Mail": "email"}``; None leaves one out, ``"*": None`` all
-        that are not named; ``"Email#2"`` is the second one called Email
+    :param file_format: "json", "jsonl", "csv", "parquet" (extra ``parquet``), or "mysql", the text that MySQL's
+        ``SELECT … INTO OUTFILE`` and PostgreSQL's ``COPY`` write; "auto" goes by the ending of the name
+    :param customer_id_column: the column of a table, or the key of a flat row, that holds the record's customerId;
+        the others are attributes
+    :param columns: what columns are called as attributes, ``{"E-Mail": "email"}``; None leaves one out, ``"*": None``
+        all that are not named; ``"Email#2"`` is the second one called Email
     :param attributes: attributes that every record has, ``{"channel": "rt"}``
     :param null_values: texts that mean that there is no value, ``["NULL", "-"]``
     :param encoding: of text files; a byte order mark wins over the default, UTF-8
@@ -189,13 +188,14 @@ class IMIconnectCreateAppProfileOperator(_SubmitOperator):
     :param imiconnect_conn_id: a connection of type ``imiconnect``
 
     Returns ``{"operation": "create", "app_id", "records", "accepted", "invalid", "refused", "existing", "notes",
-    "rejects", "resent", "transids", "transaction_records", "transaction_places"}``. ``transids`` holds, in source order,
-    the transactions to wait for, ``transaction_records`` the number of records in each, null where it is not known.
-    ``existing`` counts those of the accepted records that existed already, in batches that may have been processed
-    before. ``notes`` are texts: what is odd about the input and was sent all the same, with counts and places. A task
-    that has waited adds ``"outcome"``, which is what IMIconnectProfileStatusSensor returns. A dry run adds ``"dry_run":
-    {"records", "calls", "channels", "attributes", "lacking", "duplicates"}``: what would be sent, how many records have
-    each attribute, which ones lack an attribute that their channel requires, and which repeat a customer and device.
+    "rejects", "resent", "transids", "transaction_records", "transaction_places"}``. ``transids`` holds, in source
+    order, the transactions to wait for, ``transaction_records`` the number of records in each, null where it is not
+    known. ``existing`` counts those of the accepted records that existed already, in batches that may have been
+    processed before. ``notes`` are texts: what is odd about the input and was sent all the same, with counts and
+    places. A task that has waited adds ``"outcome"``, which is what IMIconnectProfileStatusSensor returns. A dry run
+    adds ``"dry_run": {"records", "calls", "channels", "attributes", "lacking", "duplicates"}``: what would be sent, how
+    many records have each attribute, which ones lack an attribute that their channel requires, and which repeat a
+    customer and device.
 
     :raises ValueError: while the DAG is parsed, when the arguments contradict each other
     :raises IMIconnectInvalidRecordError: the input is wrong; nothing was sent

@@ -28,6 +28,7 @@ from airflow_imiconnect.records.validation import check_records
 from airflow_imiconnect.tasks.reading.reading_operator import ReadingOperator
 from airflow_imiconnect.tasks.reading.sql import query_source
 from airflow_imiconnect.tasks.reading.storage import files_source, records_source
+from airflow_imiconnect.tasks.records_operator import RecordsOperator
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "input.md").read_text(encoding="utf-8")
@@ -201,6 +202,23 @@ def test_each_option_has_an_example(option):
 def test_each_argument_that_tells_what_is_read_is_on_the_page():
     names = [name for name in inspect.signature(ReadingOperator).parameters if name != "kwargs"]
     assert [name for name in names if f"`{name}`" not in PAGE and f"`{name}=" not in PAGE] == []
+
+
+@pytest.mark.parametrize("operator", [ReadingOperator, RecordsOperator])
+def test_each_argument_is_in_the_docstring_and_in_the_readme(operator):
+    names = [name for name in inspect.signature(operator).parameters if name != "kwargs"]
+    written = IMIconnectCreateAppProfileOperator.__doc__
+    assert [name for name in names if f":param {name}:" not in written] == []
+    assert [name for name in names if f"`{name}`" not in README and name != "imiconnect_conn_id"] == []
+
+
+def test_each_key_of_the_result_is_in_the_docstring_and_in_the_readme():
+    result = IMIconnectCreateAppProfileOperator(task_id="submit", app_id=APP, records=[], dry_run=True).execute(
+        {"ti": Ti()}
+    )
+    names = {*result, *result["dry_run"]}
+    assert {name for name in names if f'"{name}"' not in IMIconnectCreateAppProfileOperator.__doc__} == set()
+    assert {name for name in result if f'"{name}"' not in README} == set()
 
 
 def test_which_format_uses_which_option():
