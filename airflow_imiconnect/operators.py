@@ -141,8 +141,9 @@ class IMIconnectCreateAppProfileOperator(_SubmitOperator):
 
     :param app_id: the tenant's app, for example ``a_636035705699961900``; by default the connection's
     :param records: a list of ``{"customerId": …, "Attributes": {…}}``, or of flat rows without ``Attributes``; a list
-        of such lists; the vendor's ``{"Records": […]}`` around one; a frame of pandas, polars or Arrow (extra ``parquet``,
-        but for pandas); or an upstream task's output. Exactly one of ``records``, ``path`` and ``sql`` is given.
+        of such lists; the vendor's ``{"Records": […]}`` around one; a frame of pandas, polars or Arrow (extra
+        ``parquet``, but for pandas); or an upstream task's output. Exactly one of ``records``, ``path`` and ``sql`` is
+        given.
     :param path: a file, a folder or a pattern (``*``, ``?``, ``**``), or a list of these; local, or a URL such as
         ``s3://conn_id@bucket/key``. Files are read in this order, in a folder or a pattern in the order of their names;
         gzip and Zstandard (extra ``zstd``) are unpacked. Folders ``name=value`` are columns.

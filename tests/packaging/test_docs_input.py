@@ -60,10 +60,10 @@ class Outcome(NamedTuple):
 
 def is_arguments(text):
     try:
-        call = ast.parse(f"dict({text})", mode="eval").body
+        call = ast.parse(text, mode="eval").body
     except SyntaxError:
         return False
-    return not call.args and len(call.keywords) > 0
+    return isinstance(call, ast.Call) and ast.unparse(call.func) == "submit"
 
 
 def sections():
@@ -111,7 +111,7 @@ PROGRAMS = [
 
 
 def arguments_of(example):
-    return eval(f"dict({example.arguments})", dict(LIBRARIES))
+    return eval(example.arguments, {"submit": dict, **LIBRARIES})
 
 
 def write_files(files, folder, encoding="utf-8"):
@@ -173,7 +173,7 @@ def connections(connect, monkeypatch):
 
 
 def name_of(example):
-    return f"{example.heading}: {example.arguments.strip()}"
+    return f"{example.heading}: {' '.join(example.arguments.split())}"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
