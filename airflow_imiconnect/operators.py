@@ -140,20 +140,28 @@ class IMIconnectCreateAppProfileOperator(_SubmitOperator):
     Submit app profile records to IMIconnect and return the transactions to wait for.
 
     :param app_id: the tenant's app, for example ``a_636035705699961900``; by default the connection's
-    :param records: a list of ``{"customerId": …, "Attributes": {…}}``, the vendor's ``{"Records": […]}`` around one, or
-        an upstream task's output. Exactly one of ``records``, ``path`` and ``sql`` is given.
+    :param records: a list of ``{"customerId": …, "Attributes": {…}}``, or of flat rows without ``Attributes``; a list
+        of such lists; the vendor's ``{"Records": […]}`` around one; a frame of pandas, polars or Arrow (extra
+        ``parquet``, but for pandas); or an upstream task's output. Exactly one of ``records``, ``path`` and ``sql`` is
+        given.
     :param path: a file, a folder or a pattern (``*``, ``?``, ``**``), or a list of these; local, or a URL such as
         ``s3://conn_id@bucket/key``. Files are read in this order, in a folder or a pattern in the order of their names;
-        gzip and Zstandard (extra ``zstd``) are unpacked.
+        gzip and Zstandard (extra ``zstd``) are unpacked. Folders ``name=value`` are columns.
     :param sql: a query, or the name of a ``.sql`` file beside the DAG; each row is a record (extra ``sql``). It runs
         again in another attempt, which knows what was sent by its content: ORDER BY a key. Rows go to a temporary file
         of this worker, a thousand at a time, and nothing that the query changes is committed.
     :param sql_conn_id: the connection of its database, of any provider that has a DbApiHook
     :param sql_parameters: a dict or a list for the query, in the style of the database's driver (``%(name)s``, ``?``)
-    :param file_format: "json", "jsonl", "csv" or "parquet" (extra ``parquet``); "auto" goes by the ending of the name
-    :param customer_id_column: the column of a table that holds the record's customerId; the others are attributes
-    :param columns: what columns of a table are called as attributes, ``{"E-Mail": "email"}``; None leaves one out
-    :param attributes: attributes that every row of a table has, ``{"channel": "rt"}``
+    :param file_format: "json", "jsonl", "csv", "parquet" (extra ``parquet``), or "mysql", the text that MySQL's
+        ``SELECT … INTO OUTFILE`` and PostgreSQL's ``COPY`` write; "auto" goes by the ending of the name
+    :param customer_id_column: the column of a table, or the key of a flat row, that holds the record's customerId;
+        the others are attributes
+    :param columns: what columns are called as attributes, ``{"E-Mail": "email"}``; None leaves one out, ``"*": None``
+        all that are not named; ``"Email#2"`` is the second one called Email
+    :param attributes: attributes that every record has, ``{"channel": "rt"}``
+    :param null_values: texts that mean that there is no value, ``["NULL", "-"]``
+    :param encoding: of text files; a byte order mark wins over the default, UTF-8
+    :param skip_rows: lines of a CSV file before its header row
     :param delimiter: what stands between the cells of a CSV file; by default the one of the header row, of
         ``, ; tab |``
     :param quotechar: what stands around a cell of a CSV file that needs it; by default ``"``, or ``'`` as in the header
@@ -162,12 +170,12 @@ class IMIconnectCreateAppProfileOperator(_SubmitOperator):
     :param batch_size: records per request, at most 100
     :param max_concurrency: requests in flight
     :param requests_per_second: the most requests that start in a second; by default the connection's
-    :param on_invalid: what a record that can never be right does: "fail" checks the whole input first and sends
-        nothing, "skip" sends the others and writes these to ``rejects_path``; with "skip", records that the service
-        refuses do not fail the task either
+    :param on_invalid: what a record that can never be right does: "fail" sends nothing, "skip" sends the others and
+        writes these to ``rejects_path``; with "skip", records that the service refuses do not fail the task either.
+        Both check the whole input first, and send nothing if it cannot be read to its end.
     :param rejects_path: where the records go that were not taken, as JSON Lines; written only if there are any
     :param strict: also refuse records without the attributes that their channel requires
-    :param dry_run: read and check everything, log what is wrong and what would be sent, and send nothing
+    :param dry_run: read and check everything, log what is wrong or odd and what would be sent, and send nothing
     :param durable: keep in Airflow's task state store (Airflow 3.3) what was sent, so that another attempt resumes
     :param wait_for_completion: wait until the accepted transactions are finished, too, and fail when IMIconnect did not
         create every record. The content of failed records, read again from the source, goes to ``rejects_path``.
@@ -180,12 +188,15 @@ class IMIconnectCreateAppProfileOperator(_SubmitOperator):
     :param tolerated_codes: waiting: codes of failed records that do not fail the task, for example ``("7015",)``
     :param imiconnect_conn_id: a connection of type ``imiconnect``
 
-    Returns ``{"operation": "create", "app_id", "records", "accepted", "invalid", "refused", "existing", "rejects",
-    "resent", "transids", "transaction_records"}``. ``transids`` holds, in source order, the transactions to wait for,
-    ``transaction_records`` the number of records in each, null where it is not known. ``existing`` counts those of the
-    accepted records that existed already, in batches that may have been processed before. A task that has waited adds
-    ``"outcome"``, which is what IMIconnectProfileStatusSensor returns. A dry run adds ``"dry_run": {"records", "calls",
-    "channels"}``: what would be sent.
+    Returns ``{"operation": "create", "app_id", "records", "accepted", "invalid", "refused", "existing", "notes",
+    "rejects", "resent", "transids", "transaction_records", "transaction_places"}``. ``transids`` holds, in source
+    order, the transactions to wait for, ``transaction_records`` the number of records in each, null where it is not
+    known. ``existing`` counts those of the accepted records that existed already, in batches that may have been
+    processed before. ``notes`` are texts: what is odd about the input and was sent all the same, with counts and
+    places. A task that has waited adds ``"outcome"``, which is what IMIconnectProfileStatusSensor returns. A dry run
+    adds ``"dry_run": {"records", "calls", "channels", "attributes", "lacking", "duplicates"}``: what would be sent, how
+    many records have each attribute, which ones lack an attribute that their channel requires, and which repeat a
+    customer and device.
 
     :raises ValueError: while the DAG is parsed, when the arguments contradict each other
     :raises IMIconnectInvalidRecordError: the input is wrong; nothing was sent
