@@ -91,7 +91,7 @@ VALUES = {
     "np.bool": np.bool_(True),
     "np.str": np.str_("x"),
     "np.datetime64": np.datetime64("2020-01-01T00:00:00.123456789"),
-    "np.nat": np.datetime64("NaT"),
+    "np.nat": np.datetime64("NaT", "us"),
     "extended json": {"$date": "2018-04-02T07:25:22.660Z"},
     "extended number": MappingProxyType({"$numberLong": "12"}),
     "object": {"a": 1},
