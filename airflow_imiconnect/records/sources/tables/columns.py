@@ -43,6 +43,8 @@ class Columns:
         self._options = options
         self._position = position
         self._head = [name.strip() for name in names]
+        self._times = Counter(self._head)
+        self._numbered = _numbered(self._head)
         self._id_index = self._find_id()
         self.names = [self._attribute(place) for place in range(len(self._head))]
         self._nested = [place for place, name in enumerate(self._head) if _is_nested(name, options)]
@@ -116,17 +118,12 @@ class Columns:
         return twice[0] if twice else place
 
     def _is_wanted(self, place: int) -> bool:
-        return self._options.columns.get(self._numbered(place), "") is not None
-
-    def _numbered(self, place: int) -> str:
-        """Name one of several columns of the same name: ``Email#2``."""
-        name = self._head[place]
-        return f"{name}#{self._head[: place + 1].count(name)}"
+        return self._options.columns.get(self._numbered[place], "") is not None
 
     def _attribute(self, place: int) -> str | None:
         columns, name = self._options.columns, self._head[place]
-        if self._head.count(name) > 1 and self._numbered(place) in columns:
-            return columns[self._numbered(place)]
+        if self._times[name] > 1 and self._numbered[place] in columns:
+            return columns[self._numbered[place]]
         if place == self._id_index:
             return columns.get(name)  # an attribute too, where it is asked for
         return self._options.attribute_of(name)
@@ -134,7 +131,7 @@ class Columns:
     def _check(self, *, may_lack_columns: bool) -> None:
         given = [name for name in self.names if name is not None]
         for name in _repeated(given):
-            if self._head.count(name) > 1:
+            if self._times[name] > 1:
                 raise self._twice(name)
             raise self._error(name, "columns gives two columns this name")
         if not may_lack_columns:
@@ -147,7 +144,7 @@ class Columns:
             raise self._error(None, "a column has no name: leave it out with columns={'': None}")
 
     def _check_named(self) -> None:
-        known = {*self._head, *map(self._numbered, range(len(self._head))), *self._options.partitions, OTHERS}
+        known = {*self._head, *self._numbered, *self._options.partitions, OTHERS}
         known |= {name.partition(".")[2] for name in self._head if name.lower().startswith(PREFIX)}
         for name in self._options.columns:
             if name not in known:
@@ -233,6 +230,16 @@ BAD_CELLS = (GivenTwiceError, NotAnObjectError, json.JSONDecodeError, RecursionE
 def problem_of(error: Exception) -> str:
     """Return what is wrong with a row; nothing of its values."""
     return str(error) if isinstance(error, GivenTwiceError | NotAnObjectError) else str(NotAnObjectError())
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Name each of several columns of the same name: ``Email#2``."""
+    times: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        times[name] += 1
+        numbered.append(f"{name}#{times[name]}")
+    return numbered
 
 
 def _repeated(names: Sequence[str]) -> list[str]:

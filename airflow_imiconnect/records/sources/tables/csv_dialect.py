@@ -134,10 +134,9 @@ def _with_doubled_quotes(lines: Iterable[str], dialect: Dialect) -> Iterator[str
         while found := (inside if is_open else starts).search(line, at):
             sign = found[0]
             is_escaped = is_open and sign.startswith(escape)
-            parts += [
-                line[at : found.start()],
-                quote * 2 if sign == escape + quote else sign[-1] if is_escaped else sign,
-            ]
             is_open = not is_open or is_escaped or len(sign) > 1
+            if is_escaped:
+                sign = quote * 2 if sign.endswith(quote) else escape
+            parts += [line[at : found.start()], sign]
             at = found.end()
         yield "".join([*parts, line[at:]])
