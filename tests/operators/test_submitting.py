@@ -449,4 +449,4 @@ def frames():
 def test_a_frame_is_submitted_row_by_row(sim, kind):
     result = submit(records=frames()[kind])
     assert result["records"] == 2
-    assert [call.customer_ids for call in sim.calls] == [["C1", "C2"]]
+    assert [call.customer_ids for call in sim.calls] == [("C1", "C2")]
