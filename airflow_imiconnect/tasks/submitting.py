@@ -104,8 +104,10 @@ class Submitting:
                 raw = self._source.read(notes)
                 for record in check_records(raw, strict=self._order.strict, on_problem=note, notes=notes):
                     preview.add(record)
-            finally:
-                self._log.info("Dry run, nothing is sent.\n%s", preview)
+            except BaseException:  # not read to its end: what would be sent is not known
+                self._log.info("Dry run, nothing is sent.\n%s", "\n".join(preview.findings()))
+                raise
+            self._log.info("Dry run, nothing is sent.\n%s", preview)
         self._summary.note_preview(preview)
         if preview.unfit and not self._order.skips:
             raise preview.error()

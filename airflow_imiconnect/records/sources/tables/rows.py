@@ -47,12 +47,14 @@ class Rows:
         record = raw.record
         if raw.problem or not isinstance(record, Mapping):
             return raw
-        is_whole = any(name in record for name in _ANY_OF)
-        if is_whole and (record is not value or self.are_untouched):
+        name = next((name for name in _ANY_OF if name in record), None)
+        if name is None:
+            return self._row(position, record) if self._is_row(record) else raw
+        if record is not value:
             return raw
-        if is_whole and not self._options.describe_rows:
-            return raw._replace(record=self._completed(record))
-        return self._row(position, record) if is_whole or self._is_row(record) else raw
+        if self._options.describe_rows or isinstance(record[name], str):  # as JSON text
+            return self._row(position, record)
+        return raw if self.are_untouched else raw._replace(record=self._completed(record, name))
 
     def finish(self, position: str) -> None:
         """Note the names in ``columns`` that no row has."""
@@ -67,9 +69,8 @@ class Rows:
         """Tell a row from a record that lacks its Attributes: a customerId alone is one (contract 4)."""
         return self._options.describe_rows or not _IDS.issuperset(map(str, record))
 
-    def _completed(self, record: Mapping[Any, object]) -> dict[Any, object]:
+    def _completed(self, record: Mapping[Any, object], name: str) -> dict[Any, object]:
         """Return the vendor's record without null values, and with the attributes of its folders."""
-        name = next(name for name in _ANY_OF if name in record)
         attributes = record[name]
         if not isinstance(attributes, Mapping):
             return dict(record)
