@@ -51,6 +51,7 @@ lint: venv ## check style, types, the import rules and the GitHub workflows
 	@$(BIN)/lint-imports
 	@$(BIN)/zizmor --quiet --offline --no-progress .github
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
 
 dist: venv ## build the wheel and the source archive into dist/, and check them as the package index will
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --group release

@@ -11,7 +11,9 @@ trap 'rm -rf "$work"' EXIT
 "$BIN/python" -m venv --without-pip "$work/venv" # so that pip is not among what is listed
 "$BIN/python" -m pip --disable-pip-version-check --python "$work/venv/bin/python" install -qq \
     --constraint constraints.txt dist/*.whl
+version=$("$work/venv/bin/python" -c 'from importlib.metadata import version; print(version("airflow-imiconnect"))')
+sed "s/^dynamic = .*/version = \"$version\"/" pyproject.toml >"$work/pyproject.toml"
 mkdir -p build
-"$BIN/cyclonedx-py" environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+"$BIN/cyclonedx-py" environment --pyproject "$work/pyproject.toml" --mc-type library --output-reproducible \
     --output-format JSON --output-file build/sbom.cdx.json "$work/venv/bin/python"
 echo "build/sbom.cdx.json: $(grep -c '"purl"' build/sbom.cdx.json) components"
