@@ -5,6 +5,9 @@ import re
 import stat
 from pathlib import Path
 
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
@@ -435,3 +438,15 @@ def test_what_is_shown_of_records_is_how_many_they_are(records, shown):
     assert operator.records == "{{ whatever }}"
     operator.records = records
     assert str(operator.records) == repr(operator.records) == operator.records.serialize() == shown
+
+
+def frames():
+    rows = {"customerId": ["C1", "C2"], "status": [1, None], "channel": ["twitter", "fb"]}
+    return {"pandas": pd.DataFrame(rows), "polars": pl.DataFrame(rows), "arrow": pa.table(rows)}
+
+
+@pytest.mark.parametrize("kind", frames())
+def test_a_frame_is_submitted_row_by_row(sim, kind):
+    result = submit(records=frames()[kind])
+    assert result["records"] == 2
+    assert [call.customer_ids for call in sim.calls] == [("C1", "C2")]

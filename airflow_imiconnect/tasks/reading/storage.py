@@ -18,6 +18,7 @@ from airflow_imiconnect.records.sources.files.listing import Listing
 from airflow_imiconnect.records.sources.lists import ListSource
 from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.sources.raw import Source
+from airflow_imiconnect.records.sources.tables.frames import FrameSource, is_frame
 from airflow_imiconnect.records.unfinished_file import SUFFIX
 from airflow_imiconnect.tasks.context import unrendered
 from airflow_imiconnect.tasks.reading.lakehouse import check_is_no_table
@@ -43,7 +44,7 @@ def records_source(records: object, options: ReadOptions) -> Source:
     """Return the source of a list or a frame, or of what Jinja has made of one; raises IMIconnectInvalidRecordError."""
     if records is None:
         raise IMIconnectInvalidRecordError("records, path or sql", "the upstream task returned nothing")
-    return ListSource(unrendered(records), options)
+    return FrameSource(records, options) if is_frame(records) else ListSource(unrendered(records), options)
 
 
 def files_source(path: object, file_format: str, options: ReadOptions, rejects_path: object = None) -> FileSource:
