@@ -12,7 +12,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIRE_VIRT
 export PYTHON PORT SIMULATOR_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-ui test-matrix mutants bench ui lint constraints clean venv
+.PHONY: help demo test test-all test-ui test-matrix mutants bench ui lint dist sbom constraints clean venv
 
 help: ## list the targets
 	@echo "make <target>   (PYTHON=/path/to/python3.12 chooses the Python)"
@@ -44,11 +44,23 @@ bench: venv ## run the benchmarks; ARGS="waiting --json figures.json" runs one a
 ui: venv ## run Airflow with its web UI (PORT=8080) and the simulator (SIMULATOR_PORT=8085)
 	@$(BIN)/python dev/ui.py
 
-lint: venv ## check style, types and the import rules
+lint: venv ## check style, types, the import rules and the GitHub workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/zizmor --quiet --offline --no-progress .github
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
+
+dist: venv ## build the wheel and the source archive into dist/, and check them as the package index will
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --group release
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation
+	@$(BIN)/twine check --strict dist/*
+
+sbom: dist ## list what an installation of the wheel in dist/ brings along: build/sbom.cdx.json (CycloneDX)
+	@sh dev/sbom.sh $(BIN)
 
 constraints: ## renew constraints.txt from pyproject.toml (needs uv)
 	@sh dev/constraints.sh

@@ -13,7 +13,8 @@ fi
 
 # pip, build and hatchling are not in pyproject.toml: they build .venv and the wheel.
 printf 'pip>=25.1\nbuild\nhatchling\n' |
-    "$UV" pip compile --quiet --universal --python-version 3.10 --all-extras --group dev --group matrix --group mutants \
+    "$UV" pip compile --quiet --universal --python-version 3.10 --all-extras \
+        --group dev --group matrix --group mutants --group release \
         --upgrade --no-annotate --no-header --output-file constraints.new pyproject.toml -
 mv constraints.new constraints.txt
 echo "constraints.txt: $(grep -c '==' constraints.txt) pins. Review the change (git diff constraints.txt), then run make lint test."
