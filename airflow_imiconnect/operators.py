@@ -159,7 +159,7 @@ class IMIconnectCreateAppProfileOperator(_SubmitOperator):
     :param columns: what columns are called as attributes, ``{"E-Mail": "email"}``; None leaves one out, ``"*": None``
         all that are not named; ``"Email#2"`` is the second one called Email
     :param attributes: attributes that every record has, ``{"channel": "rt"}``
-    :param null_values: texts that mean that there is no value, ``["NULL", "-"]``
+    :param null_values: texts that stand for a missing value, ``["NULL", "-"]``
     :param encoding: of text files; a byte order mark wins over the default, UTF-8
     :param skip_rows: lines of a CSV file before its header row
     :param delimiter: what stands between the cells of a CSV file; by default the one of the header row, of

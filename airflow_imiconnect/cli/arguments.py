@@ -86,7 +86,7 @@ def _add_rows(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="WORD",
-        help="a text that means that there is no value; may be repeated",
+        help="a text that stands for a missing value; may be repeated",
     )
 
 

@@ -39,7 +39,7 @@ class RateLimiter:
 
     @property
     def requests_per_second(self) -> float | None:
-        """The current rate; None if there is no limit."""
+        """The current rate; None without a limit."""
         return self._rate
 
     def pauses(self) -> Iterator[float]:

@@ -57,7 +57,7 @@ class Duplicates:
         Take note of a record.
 
         :param key: as ``profile_key`` returns it
-        :raises OSError: there is no room for the temporary file
+        :raises OSError: the temporary file does not fit on the disk
         """
         number = self._spilled.records + len(self._positions)
         self._positions.append(position)
@@ -88,7 +88,7 @@ class Duplicates:
 
 
 class _Spilled:
-    """What is no longer in memory, in chunks; ``records`` is how many there are. There is no file before the first."""
+    """What is no longer in memory, in chunks; ``records`` is how many there are. The file is made with the first."""
 
     def __init__(self) -> None:
         self.records = 0

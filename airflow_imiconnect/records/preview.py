@@ -38,7 +38,7 @@ class Preview:
         """
         Count a record that would be sent.
 
-        :raises OSError: there is no room for the temporary file in which repeated records are looked for
+        :raises OSError: the temporary file does not fit on the disk in which repeated records are looked for
         """
         position, customer_id, attributes = record
         channel = find_channel(attributes)

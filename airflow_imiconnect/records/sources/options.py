@@ -32,7 +32,7 @@ class ReadOptions:
     :param columns: what columns are called as attributes; None leaves a column out; others keep their names, unless
         ``"*": None`` leaves them out
     :param attributes: attributes that every row has
-    :param null_values: texts that mean that there is no value
+    :param null_values: texts that stand for a missing value
     :param encoding: of text files
     :param skip_rows: lines of a CSV file before its header row
     :param delimiter: what stands between the cells of a CSV file; None finds it out

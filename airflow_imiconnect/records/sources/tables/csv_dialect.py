@@ -30,7 +30,7 @@ class Dialect:
     :param delimiter: what stands between cells
     :param quotechar: what stands around a cell; None for nothing
     :param escapechar: what stands before a quote within a quoted cell; None where it is doubled
-    :param is_mysql: whether a backslash escapes anywhere, and ``\N`` means that there is no value
+    :param is_mysql: whether a backslash escapes anywhere, and ``\N`` stands for a missing value
     :param skipinitialspace: whether a blank follows each delimiter
     """
 

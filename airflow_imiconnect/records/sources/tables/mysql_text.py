@@ -14,7 +14,7 @@ _END_OF_COPY = "\\."
 
 def mysql_rows(lines: Iterable[str], delimiter: str, quotechar: str | None) -> Iterator[list[str | None]]:
     r"""
-    Yield the cells of each row; None for ``\N``, which means that there is no value.
+    Yield the cells of each row; None for ``\N``, which stands for a missing value.
 
     :param quotechar: what stands around a cell (``ENCLOSED BY``); None for nothing
     """
