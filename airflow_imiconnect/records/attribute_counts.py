@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from airflow_imiconnect.attributes.known import looks_like_name
+
 _MOST_SHAPES = 1_000  # sets of names that are counted as one; inputs have a few, as a rule
 _MOST_NAMES = 200  # names that are told apart: ids that are used as names have no end
-_LONGEST_NAME = 60
 _MOST_SHOWN = 60
 OTHERS = "…"  # what looks like a value, and what is beyond the bound
 
@@ -50,10 +51,6 @@ class AttributeCounts:
         self._shapes.clear()
 
     def _kept(self, name: str) -> str:
-        if name in self._counts or (_is_name(name) and len(self._counts) < _MOST_NAMES):
+        if name in self._counts or (looks_like_name(name) and len(self._counts) < _MOST_NAMES):
             return name
         return OTHERS
-
-
-def _is_name(text: str) -> bool:
-    return len(text) <= _LONGEST_NAME and "@" not in text and text.isprintable() and any(map(str.isalpha, text))

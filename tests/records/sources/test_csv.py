@@ -115,3 +115,9 @@ def test_the_ids_column_is_an_attribute_too_where_columns_names_it(write):
 
 def test_rows_of_endless_short_cells_are_an_error_within_bounded_memory(write):
     assert error_of(write("a.csv", "customerId,x\nC1" + ',"a\n"' * 300_000)).startswith(", line 2: the row is longer")
+
+
+def test_a_file_without_a_header_row_is_told_so_and_none_of_its_values(write):
+    error = error_of(write("a.csv", "C7,1,planted-value\nC8,1,x\n"))
+    assert error.endswith("name it in customer_id_column. The first row does not look like the names of columns: is the "
+                          "header row missing?")  # fmt: skip

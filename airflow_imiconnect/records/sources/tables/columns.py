@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from airflow_imiconnect.attributes.known import KNOWN, known_name
+from airflow_imiconnect.attributes.known import KNOWN, known_name, looks_like_name
 from airflow_imiconnect.attributes.texts import trimmed
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.records.notes import Notes
@@ -191,14 +191,11 @@ def partition_attribute(name: str, options: ReadOptions) -> str | None:
 
 
 def found(names: Sequence[str]) -> str:
-    """List the columns that there are. What looks like a value is not shown: the header row may be missing."""
-    shown = [name if _is_name(name) else "…" for name in names[:_MOST_NAMED]]
+    """List the columns that there are, unless one looks like a value: then they are a record, and tell of a person."""
+    if not all(looks_like_name(name) for name in names if name):
+        return "The first row does not look like the names of columns: is the header row missing?"
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"The columns are: {', '.join(shown)}{more}"
-
-
-def _is_name(text: str) -> bool:
-    return 0 < len(text) <= 60 and "@" not in text and text.isprintable() and any(map(str.isalpha, text))  # noqa: PLR2004
+    return f"The columns are: {', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _is_nested(name: str, options: ReadOptions) -> bool:
