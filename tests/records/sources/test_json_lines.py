@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.sources import checked
 
 from airflow_imiconnect.records.sources.json_text.decode import decode_json, usual_record
 
@@ -48,3 +50,21 @@ def test_usual_lines_are_read_the_quick_way():
         '{"attributes":{"a":"x\\n"},"customerid":"1"}',
     ):
         assert usual_record(line.encode()) == json.loads(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"customerId": "C1", "x": "1", "x": "2"}', "must be an object of attributes"),
+        ('{"customerId": "C1", "x": 1, "x": null}', "must be an object"),
+        ('{"customerId": "C1", "x": "a\\u0001b"}', "contains a control character"),
+        ('{"customerId": "C1", "x": "\\ud83d"}', "unpaired surrogate"),
+        ('{"customerId": "C1", "x": [1]}', "x"),
+    ],
+)
+def test_a_row_is_refused_as_a_record_would_be(write, line, problem):
+    good = '{"customerId": "C2", "x": 7, "y": null, "z": "say \\"hi\\""}'
+    bad, last = checked(write("a.jsonl", f"{line}\n{good}\n"))[::-1]
+    assert [record.attributes for record in last] == [{"x": "7", "z": 'say "hi"'}]
+    assert "line 1" in bad[0]
+    assert len(bad) == 1

@@ -13,6 +13,7 @@ from airflow_imiconnect.attributes import RepeatedKey
 from airflow_imiconnect.attributes.numbers import MOST_DIGITS, TooLongNumber
 
 _USUAL = msgspec.json.Decoder(dict[str, str | dict[str, str]])
+_USUAL_ROW = msgspec.json.Decoder(dict[str, str | int | None])
 _BACKSLASH, _DELETE = b"\\\x7f"
 _EXACT = sys.float_info.dig  # digits that a float holds
 
@@ -34,6 +35,16 @@ def usual_record(data: bytes) -> dict[str, Any] | None:
         return None
     texts = 3 + 2 * len(attributes)
     return record if data.count(b'"') == 2 * texts else None
+
+
+def usual_row(data: bytes) -> dict[str, str | int | None] | None:
+    """Decode a row as nearly all are, of texts, whole numbers and nulls, without a repeated key; None for any other."""
+    try:
+        row = _USUAL_ROW.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    texts = len(row) + sum(type(value) is str for value in row.values())
+    return row if data.count(b'"') == 2 * texts else None  # as above
 
 
 def is_plain(data: bytes) -> bool:

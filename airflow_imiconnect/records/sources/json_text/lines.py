@@ -10,7 +10,13 @@ from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.sources.files.compression import BinaryFile
 from airflow_imiconnect.records.sources.files.input_file import InputFile
 from airflow_imiconnect.records.sources.files.text import TOO_LONG, lines, not_utf8
-from airflow_imiconnect.records.sources.json_text.decode import decode_json, is_plain, json_problem, usual_record
+from airflow_imiconnect.records.sources.json_text.decode import (
+    decode_json,
+    is_plain,
+    json_problem,
+    usual_record,
+    usual_row,
+)
 from airflow_imiconnect.records.sources.options import ReadOptions
 from airflow_imiconnect.records.sources.raw import RawRecord
 from airflow_imiconnect.records.sources.tables.rows import Rows
@@ -49,6 +55,8 @@ def _records(file: BinaryFile, where: str, rows: Rows) -> Iterator[RawRecord]:
 
 
 def _any_record(line: bytes, position: str, rows: Rows) -> RawRecord:
+    if row := usual_row(line):
+        return rows.read(position, row)
     try:
         text = line.decode().rstrip()
         return rows.read(position, decode_json(text))
