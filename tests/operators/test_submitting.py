@@ -450,3 +450,14 @@ def test_a_frame_is_submitted_row_by_row(sim, kind):
     result = submit(records=frames()[kind])
     assert result["records"] == 2
     assert [call.customer_ids for call in sim.calls] == [("C1", "C2")]
+
+
+def test_what_a_submission_is_known_by_does_not_depend_on_the_order_of_a_set(sim, tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(record(1)))
+    words = [f"word{number}" for number in range(20)]
+    versions = {
+        IMIconnectCreateAppProfileOperator(task_id="submit", path=path, null_values=given)._source({}).version
+        for given in (words, words[::-1], set(words))
+    }
+    assert len(versions) == 1

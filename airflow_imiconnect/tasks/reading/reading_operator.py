@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, Context, XComArg
@@ -129,7 +130,7 @@ class ReadingOperator(BaseOperator):
         options = self._read_options()
         if problem := reading_problem(self.path, self.file_format, options):  # templates are rendered now
             raise IMIconnectRequestError(f"Task {self.task_id!r}: {problem}. Nothing was sent.")
-        return options
+        return replace(options, null_values=tuple(sorted(options.null_values)))  # a set has another order elsewhere
 
     def _source(self, context: Context) -> Source:  # noqa: ARG002 - for functions that return records
         options = self._checked_options()
