@@ -121,3 +121,28 @@ def test_a_file_without_a_header_row_is_told_so_and_none_of_its_values(write):
     error = error_of(write("a.csv", "C7,1,planted-value\nC8,1,x\n"))
     assert error.endswith("name it in customer_id_column. The first row does not look like the names of columns: is the "
                           "header row missing?")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        (r'"say \"hi\""', 'say "hi"'),
+        (r'"\"', None),
+        (r'"ends with \\"', "ends with \\"),
+        (r'"a \"\" b"', 'a "" b'),
+        (r'"doubled "" too"', 'doubled " too'),
+        (r"DOMAIN\user", r"DOMAIN\user"),
+        (r'"DOMAIN\user"', r"DOMAIN\user"),
+        (r"\\server\share", r"\\server\share"),
+        ('"two\nlines, \\"quoted\\"\nand more"', 'two\nlines, "quoted"\nand more'),
+        (r"5\" pipe", r"5\" pipe"),
+    ],
+)
+def test_an_escape_counts_within_quotes_only(write, cell, value):
+    path = write("a.csv", f"customerId,x,y\nC1,{cell},z\nC2,b,c\n")
+    first, *others = read(path, escapechar="\\")
+    if value is None:
+        assert first.problem.startswith("not valid CSV")
+    else:
+        assert first.record["Attributes"] == {"x": value, "y": "z"}
+    assert others[-1].record == {"customerId": "C2", "Attributes": {"x": "b", "y": "c"}}
