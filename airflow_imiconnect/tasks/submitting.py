@@ -84,7 +84,8 @@ class Submitting:
         if refusal := summary.refusal():
             self._log.warning("%s", refusal)
         if summary.invalid and not summary.rejects.uri:
-            self._log.warning("%d records were not taken; set rejects_path to keep them.", summary.invalid)
+            what = "1 record was" if summary.invalid == 1 else f"{summary.invalid} records were"
+            self._log.warning("%s not taken; set rejects_path to keep them.", what)
 
     def preview(self) -> Submission:
         """

@@ -394,7 +394,7 @@ def test_what_the_service_refuses_is_told_also_where_it_is_tolerated(simulator, 
 
 def test_skip_without_a_place_for_the_rejects_says_so(sim, everything_logged):
     assert submit(records=[{"customerId": "C1"}, record(2)], on_invalid="skip")["invalid"] == 1
-    assert re.search(r"warning.*1 records were not taken; set rejects_path", everything_logged.text)
+    assert re.search(r"warning.*1 record was not taken; set rejects_path", everything_logged.text)
 
 
 # -- privacy --
