@@ -20,12 +20,12 @@ def check_is_no_table(base: ObjectStoragePath, names: Iterable[str]) -> None:
     """
     Refuse a folder that is such a table, or a part of one.
 
-    :param base: the folder
-    :param names: of the files in it and below
+    :param base: the folder, of a pattern the one in front of it
+    :param names: of files in it and below
     :raises IMIconnectInvalidRecordError: it is one; says how to export the rows
     """
     start = len(base.path.rstrip("/")) + 1
-    for kind in _kinds([name[start:] for name in names]):
+    for kind in _kinds(name[start:] for name in (*names, *_names_beside(base))):
         raise IMIconnectInvalidRecordError(
             str(base),
             f"this is a table of {kind}: its folder also holds files that are no longer part of the table. Export the "
@@ -33,7 +33,7 @@ def check_is_no_table(base: ObjectStoragePath, names: Iterable[str]) -> None:
             "with sql",
         )
     for folder in _folders_of_table(base):
-        check_is_no_table(folder, _names_beside(folder))
+        check_is_no_table(folder, ())
 
 
 def _kinds(names: Iterable[str]) -> Iterator[str]:
@@ -48,6 +48,9 @@ def _folders_of_table(base: ObjectStoragePath) -> Iterator[ObjectStoragePath]:
 
 
 def _names_beside(folder: ObjectStoragePath) -> list[str]:
-    names: list[str] = folder.fs.ls(folder.path, detail=False)
-    metadata = [name for name in names if name.rstrip("/").endswith("/metadata")]
-    return names + [name for each in metadata for name in folder.fs.ls(each, detail=False)]
+    try:
+        names: list[str] = folder.fs.ls(folder.path, detail=False)
+        metadata = [name for name in names if name.rstrip("/").endswith("/metadata")]
+        return names + [name for each in metadata for name in folder.fs.ls(each, detail=False)]
+    except OSError:  # it may not be listed, though what is below may
+        return []
