@@ -99,9 +99,10 @@ def imiconnect_simulator(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Create the tables of the temporary Airflow, once for all tests; takes a few seconds."""
-    from airflow_imiconnect.local_airflow.runs import prepare_database
+    from airflow_imiconnect.local_airflow.runs import keep_api, prepare_database
 
     prepare_database()
+    keep_api()
 
 
 @pytest.fixture

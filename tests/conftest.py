@@ -4,7 +4,6 @@ The whole suite runs on the private Airflow that the package's own plugin makes.
 Airflow reads its settings when it is imported first, so the plugin is loaded here, before any test module is imported.
 """
 
-import functools
 import os
 from importlib.metadata import version
 
@@ -55,20 +54,6 @@ def pytest_xdist_make_scheduler(config, log):
             return module if module in COSTLY else nodeid
 
     return ByCost(config, log)
-
-
-@pytest.fixture(scope="session")
-def airflow_database(airflow_database):
-    """An empty database of Airflow, made when the first test asks for it."""
-    _keep_the_api()
-
-
-def _keep_the_api():
-    """Let dag.test() make its API once: before Airflow 3.3 it does so for each task, which takes two seconds."""
-    from airflow.sdk.execution_time import supervisor  # noqa: PLC0415 - Airflow is imported after isolate()
-
-    if not hasattr(supervisor.in_process_api_server, "cache_info"):
-        supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,15 @@ def prepare_database() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+
+
+def keep_api() -> None:
+    """Let dag.test() make its API once: before Airflow 3.3 it does so for each task, which takes two seconds."""
+    from airflow.sdk.execution_time import supervisor
+
+    make = getattr(supervisor, "in_process_api_server", None)
+    if make is not None and not hasattr(make, "cache_info"):
+        supervisor.in_process_api_server = functools.cache(make)
 
 
 def load_dags(path: Path, *, safe_mode: bool = True) -> dict[str, DAG]:
