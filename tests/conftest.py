@@ -1,21 +1,17 @@
 """
-The whole suite runs on a private Airflow in a temporary folder.
+The whole suite runs on the private Airflow that the package's own plugin makes.
 
-Airflow reads its settings when it is imported first, so they are made here, before any test module is imported.
+Airflow reads its settings when it is imported first, so the plugin is loaded here, before any test module is imported.
 """
 
-import functools
 import os
-import shutil
-import tempfile
 from importlib.metadata import version
-from pathlib import Path
 
 import local_airflow
 import pytest
 from packaging.version import Version
 
-pytest_plugins = ["support.fixtures"]
+pytest_plugins = ["airflow_imiconnect.testing", "support.fixtures"]
 COSTLY = {
     "tests/browser/test_pages.py",
     "tests/dags/test_composed_dags.py",
@@ -27,8 +23,6 @@ COSTLY = {
     "tests/tasks/test_postgres.py",
     "tests/tasks/test_storage.py",
 }
-HOME = Path(tempfile.mkdtemp(prefix="airflow-imiconnect-"))
-local_airflow.isolate(HOME)
 
 
 def pytest_addoption(parser):
@@ -60,25 +54,6 @@ def pytest_xdist_make_scheduler(config, log):
             return module if module in COSTLY else nodeid
 
     return ByCost(config, log)
-
-
-def pytest_unconfigure():
-    shutil.rmtree(HOME, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def airflow_database():
-    """An empty database of Airflow, made when the first test asks for it."""
-    local_airflow.prepare_database()
-    _keep_the_api()
-
-
-def _keep_the_api():
-    """Let dag.test() make its API once: before Airflow 3.3 it does so for each task, which takes two seconds."""
-    from airflow.sdk.execution_time import supervisor  # noqa: PLC0415 - Airflow is imported after isolate()
-
-    if not hasattr(supervisor.in_process_api_server, "cache_info"):
-        supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
 
 
 @pytest.fixture(scope="session")

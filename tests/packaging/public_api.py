@@ -17,6 +17,7 @@ from airflow_imiconnect.operators import IMIconnectCreateAppProfileOperator
 from airflow_imiconnect.profile_api.results import Receipt, TransactionStatus
 from airflow_imiconnect.sensors import IMIconnectProfileStatusSensor
 from airflow_imiconnect.simulator import Fault, Simulator
+from airflow_imiconnect.testing import RunDag
 
 
 def hook(records: list[dict[str, object]]) -> None:
@@ -71,3 +72,9 @@ def errors(error: IMIconnectError) -> None:
 @task
 def in_a_task() -> int:
     return len(IMIconnectHook().get_profile_status("t-1").results)
+
+
+def own_dag(run_dag: RunDag) -> None:
+    outcome = run_dag("dags/customers.py", "customers", conf={"path": "a.csv"})
+    assert_type(outcome.state, str)
+    run_dag(1)  # type: ignore[arg-type]
