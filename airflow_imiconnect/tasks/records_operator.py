@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ from airflow_imiconnect.errors import IMIconnectRequestError
 from airflow_imiconnect.pacing.backoff import PollPolicy, RetryPolicy
 from airflow_imiconnect.profile_api.operations import MAX_RECORDS, Operation
 from airflow_imiconnect.records.rejects import RejectsFile
+from airflow_imiconnect.records.sources.options import UTF8
 from airflow_imiconnect.submission.submission import Submission
 from airflow_imiconnect.submission.submit import Order
 from airflow_imiconnect.tasks.arguments import check_seconds, check_sending, check_waiting
@@ -37,6 +38,22 @@ class RecordsOperator(ReadingOperator):
         self,
         *,
         app_id: str | None = None,
+        records: Any = None,  # noqa: ANN401 - a list, a frame, or an upstream task's output
+        path: Any = None,  # noqa: ANN401 - one or many, or an upstream task's output
+        sql: Any = None,  # noqa: ANN401 - a text, or an upstream task's output
+        sql_conn_id: str | None = None,
+        sql_parameters: Any = None,  # noqa: ANN401 - as above
+        file_format: str = "auto",
+        customer_id_column: str = "customerId",
+        columns: Mapping[str, str | None] | None = None,
+        attributes: Mapping[str, object] | None = None,
+        null_values: Collection[str] = (),
+        encoding: str = UTF8,
+        skip_rows: int = 0,
+        delimiter: str | None = None,
+        quotechar: str | None = None,
+        escapechar: str | None = None,
+        rejects_path: str | None = None,
         batch_size: int = MAX_RECORDS,
         max_concurrency: int = 4,
         requests_per_second: float | None = None,
@@ -54,7 +71,25 @@ class RecordsOperator(ReadingOperator):
         imiconnect_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,  # noqa: ANN401 - BaseOperator's own
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            records=records,
+            path=path,
+            sql=sql,
+            sql_conn_id=sql_conn_id,
+            sql_parameters=sql_parameters,
+            file_format=file_format,
+            customer_id_column=customer_id_column,
+            columns=columns,
+            attributes=attributes,
+            null_values=null_values,
+            encoding=encoding,
+            skip_rows=skip_rows,
+            delimiter=delimiter,
+            quotechar=quotechar,
+            escapechar=escapechar,
+            rejects_path=rejects_path,
+            **kwargs,
+        )
         self.app_id = app_id
         self.batch_size = batch_size
         self.max_concurrency = max_concurrency
