@@ -12,6 +12,7 @@ from support.commands import run
 from airflow_imiconnect.cli.input import storage_errors
 from airflow_imiconnect.errors import IMIconnectRequestError
 
+pytestmark = pytest.mark.slow  # each loads a storage's provider in a process of its own
 QUICK = {"AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "eu-central-1"}
 ADVICE = "check the network and the credentials; a URL may name a connection that has them: s3://conn_id@bucket/key"
 

@@ -164,15 +164,23 @@ TABLES = {
     ),
     "MySQL": (rows, a_file("a.tsv", as_mysql, "mysql")),
 }
+PYTHON_TEXTS = {
+    "JSON text in bytes": (
+        lambda name, value: [
+            row | {"Attributes": json.dumps(row["Attributes"]).encode()} for row in vendors(name, value)
+        ],
+        listed,
+    )
+}
 QUERY = {"a query": (rows, queried)}
 TABLE = [
-    *((way, case) for case in TEXTS for way in LISTS | FRAMES | JSON_FILES | TABLES | QUERY),
+    *((way, case) for case in TEXTS for way in LISTS | FRAMES | JSON_FILES | TABLES | PYTHON_TEXTS | QUERY),
     *((way, case) for case in SCALARS for way in LISTS | FRAMES | JSON_FILES | QUERY),
     *((way, case) for case in OBJECTS for way in LISTS | FRAMES),
     *((way, case) for case in PYTHONS for way in LISTS),
     *((way, case) for case in JSONS for way in LISTS | JSON_FILES),
 ]
-WAYS = LISTS | FRAMES | JSON_FILES | TABLES | QUERY
+WAYS = LISTS | FRAMES | JSON_FILES | TABLES | PYTHON_TEXTS | QUERY
 
 
 @pytest.fixture(autouse=True)

@@ -166,11 +166,12 @@ def _relay_until(peer, port, pace):
 
         @staticmethod
         def send(data):
-            for at in range(len(data)) if pace.is_set() else ():
-                peer.send(data[at : at + 1])
-                peer.wait(0.02)
             if not pace.is_set():
                 peer.send(data)
+                return
+            for at in range(len(data)):
+                peer.send(data[at : at + 1])
+                peer.wait(0.02)
 
         wait = staticmethod(lambda _: None)
 

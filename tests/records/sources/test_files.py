@@ -94,7 +94,9 @@ HOSTILE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow if case.startswith("a bomb of") else ()) for case in HOSTILE]
+)
 def test_hostile_files_are_told_with_their_place_within_bounded_memory(write, case):
     name, content, place = HOSTILE[case]
     path = write(name, content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,8 @@ from airflow_imiconnect.attributes import RepeatedKey
 from airflow_imiconnect.attributes.numbers import MOST_DIGITS, TooLongNumber
 
 _USUAL = msgspec.json.Decoder(dict[str, str | dict[str, str]])
-_USUAL_ROW = msgspec.json.Decoder(dict[str, str | int | None])
+_Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # the digits of longer ones are counted
+_USUAL_ROW = msgspec.json.Decoder(dict[str, str | _Whole | bool | None])
 _BACKSLASH, _DELETE = b"\\\x7f"
 _EXACT = sys.float_info.dig  # digits that a float holds
 
@@ -38,7 +39,7 @@ def usual_record(data: bytes) -> dict[str, Any] | None:
 
 
 def usual_row(data: bytes) -> dict[str, str | int | None] | None:
-    """Decode a row as nearly all are, of texts, whole numbers and nulls, without a repeated key; None for any other."""
+    """Decode a row of texts, whole numbers, booleans and nulls only, without a repeated key; None for any other."""
     try:
         row = _USUAL_ROW.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_imiconnect.attributes.known import KNOWN, known_name, looks_like_name
 from airflow_imiconnect.attributes.texts import trimmed
+from airflow_imiconnect.attributes.values import plain_value
 from airflow_imiconnect.errors import IMIconnectInvalidRecordError
 from airflow_imiconnect.records.notes import Notes
 from airflow_imiconnect.records.profile import ATTRIBUTES, CUSTOMER_ID, SPELLINGS
@@ -205,6 +206,8 @@ def _is_nested(name: str, options: ReadOptions) -> bool:
 
 def _members(cell: object) -> Mapping[str, object]:
     """Return the attributes in a cell; raises ValueError if it holds something else."""
+    if isinstance(cell, bytes):
+        cell = plain_value(cell)
     if isinstance(cell, str) and cell.strip():
         cell = decode_json(cell)
     if cell is None or cell == "":

@@ -52,7 +52,7 @@ class Rows:
             return self._row(position, record) if self._is_row(record) else raw
         if record is not value:
             return raw
-        if self._options.describe_rows or isinstance(record[name], str):  # as JSON text
+        if self._options.describe_rows or isinstance(record[name], str | bytes):  # as JSON text
             return self._row(position, record)
         return raw if self.are_untouched else raw._replace(record=self._completed(record, name))
 
