@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 _BUNDLE = "dags-folder"
+_NONE = "none; Airflow skips a file that does not contain both words 'dag' and 'airflow'"
 
 
 class DagFileError(Exception):
@@ -53,15 +54,14 @@ def keep_api() -> None:
         supervisor.in_process_api_server = functools.cache(make)
 
 
-def load_dags(path: Path, *, safe_mode: bool = True) -> dict[str, DAG]:
+def load_dags(path: Path) -> dict[str, DAG]:
     """
     Load and store the DAGs of a folder or a file, as the DAG processor would; return them by id.
 
     :param path: the folder, or the file
-    :param safe_mode: skip files that do not contain both words "dag" and "airflow"
     :raises DagFileError: a file cannot be imported
     """
-    bag = _bag(dag_folder=str(path), safe_mode=safe_mode)
+    bag = _bag(dag_folder=str(path))
     if bag.import_errors:
         raise DagFileError("\n".join(f"{name} cannot be imported:\n{why}" for name, why in bag.import_errors.items()))
     _store(bag)
@@ -77,12 +77,12 @@ def load_dag(path: Path, dag_id: str | None = None) -> DAG:
     """
     if not path.is_file():
         raise DagFileError(f"{path} does not exist or is not a file. A relative path starts at {Path.cwd()}.")
-    dags = load_dags(path, safe_mode=False)
+    dags = load_dags(path)
     if dag_id is None and len(dags) == 1:
         return next(iter(dags.values()))
     if dag_id not in dags:
         wanted = "one DAG" if dag_id is None else f"the DAG {dag_id!r}"
-        raise DagFileError(f"{path} does not define {wanted}. Its DAGs: {', '.join(sorted(dags)) or 'none'}.")
+        raise DagFileError(f"{path} does not define {wanted}. Its DAGs: {', '.join(sorted(dags)) or _NONE}.")
     return dags[dag_id]
 
 

@@ -60,8 +60,14 @@ def test_which_dag_must_be_clear(run_dag, write, dag_id):
 
 
 def test_a_file_without_dags(run_dag, write):
-    with pytest.raises(DagFileError, match="does not define one DAG. Its DAGs: none."):
+    with pytest.raises(DagFileError, match="does not define one DAG. Its DAGs: none; Airflow skips a file that"):
         run_dag(write("none.py", "NUMBER = 1"))
+
+
+def test_a_file_that_airflow_would_skip_is_skipped(run_dag, write):
+    write("plugin_factory.py", HEADER + ONE.format("plugin_made", 1))
+    with pytest.raises(DagFileError, match="does not contain both words 'dag' and 'airflow'"):
+        run_dag(write("skipped.py", "from plugin_factory import *"))
 
 
 def test_a_missing_file(run_dag, tmp_path, monkeypatch):
