@@ -50,9 +50,11 @@ class Rows:
         name = next((name for name in _ANY_OF if name in record), None)
         if name is None:
             return self._row(position, record) if self._is_row(record) else raw
+        if isinstance(record[name], str | bytes):  # as JSON text
+            return self._row(position, record)
         if record is not value:
             return raw
-        if self._options.describe_rows or isinstance(record[name], str | bytes):  # as JSON text
+        if self._options.describe_rows:
             return self._row(position, record)
         return raw if self.are_untouched else raw._replace(record=self._completed(record, name))
 
